@@ -1,0 +1,35 @@
+/** Codes as Node's own errors carry them. */
+export type ErrorCode =
+  | "EACCES"
+  | "EADDRINUSE"
+  | "EADDRNOTAVAIL"
+  | "EBADF"
+  | "ECONNABORTED"
+  | "ECONNREFUSED"
+  | "ECONNRESET"
+  | "EHOSTUNREACH"
+  | "EINVAL"
+  | "EISCONN"
+  | "ENETUNREACH"
+  | "ENOBUFS"
+  | "ENOMEM"
+  | "ENOTCONN"
+  | "ENOTSUP"
+  | "EPERM"
+  | "EPIPE"
+  | "ETIMEDOUT"
+  | "ABORT_ERR"
+  | "ERR_ENGINE_CLOSED"
+  | "ERR_ENGINE_POISONED"
+  | "ERR_CAPTURE_FORMAT";
+
+/** Every error the library throws on purpose: `code` for programs, a message that names the offending value for people. */
+export class SynwaveError extends Error {
+  override readonly name = "SynwaveError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(`${code}: ${message}`, options);
+    this.code = code;
+  }
+}

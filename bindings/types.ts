@@ -1,0 +1,169 @@
+import type { PacketBatch } from "./packet-batch.ts";
+import type { Settings } from "./settings.ts";
+
+/** RFC 9293 §3.3.2. */
+export type State =
+  | "CLOSED"
+  | "LISTEN"
+  | "SYN-SENT"
+  | "SYN-RECEIVED"
+  | "ESTABLISHED"
+  | "FIN-WAIT-1"
+  | "FIN-WAIT-2"
+  | "CLOSE-WAIT"
+  | "CLOSING"
+  | "LAST-ACK"
+  | "TIME-WAIT";
+
+export interface EngineOptions {
+  /** IPv4 and IPv6 addresses of this host, each with an optional `/prefix`, from which broadcast addresses follow. */
+  addresses?: readonly string[];
+  /** Answer for every destination address (transparent proxies). */
+  anyAddress?: boolean;
+  /** Largest IP packet, octets; 576 to 65535 (1280 and up once an IPv6 address is given). Default 1500. */
+  mtu?: number;
+  /** Octets of linear memory, fixed for life. Default 64 MiB; at least 2 MiB. */
+  memory?: number;
+  /** 32 octets. The first 16 are the secret of the initial sequence numbers (RFC 6528), the rest keys the hashes and
+   * the choice of ports. Default: the platform's random generator. Same seed and same inputs give the same outputs. */
+  seed?: Uint8Array;
+  settings?: Partial<Settings>;
+  /** A compiled module, its bytes, or where to fetch it, in place of the built-in copy. */
+  wasm?: WebAssembly.Module | BufferSource | URL | string;
+  /** Linear memory as a SharedArrayBuffer. Default: wherever the platform allows it. */
+  shared?: boolean;
+}
+
+export interface ConnectOptions {
+  remoteAddress: string;
+  remotePort: number;
+  /** Default: the first address of the remote address's family. */
+  localAddress?: string;
+  /** Default: chosen from `ipLocalPortRange` as RFC 6056 says. */
+  localPort?: number;
+}
+
+export interface ListenOptions {
+  port: number;
+  /** Default: every address of this host. */
+  address?: string;
+  /** Most connections that wait for `accept`, bounded by `somaxconn`. Default `somaxconn`. */
+  backlog?: number;
+}
+
+/** Linux tcp_info, camelCased; times in microseconds as there. */
+export interface TcpInfo {
+  state: State;
+  options: number;
+  sndWscale: number;
+  rcvWscale: number;
+  rto: number;
+  ato: number;
+  sndMss: number;
+  rcvMss: number;
+  unacked: number;
+  retransmits: number;
+  retrans: number;
+  backoff: number;
+  probes: number;
+  pmtu: number;
+  rtt: number;
+  rttvar: number;
+  sndSsthresh: number;
+  sndCwnd: number;
+  advmss: number;
+  rcvSpace: number;
+  totalRetrans: number;
+  bytesSent: number;
+  bytesAcked: number;
+  bytesReceived: number;
+  bytesRetrans: number;
+  segsOut: number;
+  segsIn: number;
+  dataSegsOut: number;
+  dataSegsIn: number;
+  notsentBytes: number;
+  sndWnd: number;
+  rcvWnd: number;
+}
+
+export interface Connection {
+  readonly state: State;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  /** What ended the connection, once something did: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH. */
+  readonly error: Error | undefined;
+  /** Whatever the holder hangs on it; the engine never looks. */
+  context: unknown;
+  /** Octets waiting to be read. */
+  readonly readable: number;
+  /** Octets `write` would take now. */
+  readonly writable: number;
+  /** Octets written and not yet acknowledged by the peer. */
+  readonly unacked: number;
+  /** Octets taken, 0 when the send buffer is full (a `writable` event follows).
+   * @throws SynwaveError EPIPE after `shutdown` or `close`; `error` once the connection has failed */
+  write(bytes: Uint8Array): number;
+  /** Octets copied; 0 = nothing yet, -1 = end of stream.
+   * @throws `error` once the connection has failed and nothing is left to read */
+  read(into: Uint8Array): number;
+  /** No more to send: FIN after what is queued. Reading goes on. */
+  shutdown(): void;
+  /** Done with it: FIN after what is queued, RST if text is unread (RFC 2525 §2.17). The object is spent. */
+  close(): void;
+  /** RST, now (RFC 9293 §3.10.5). The object is spent. */
+  abort(): void;
+  info(): TcpInfo;
+  setOption(name: "noDelay", value: boolean): void;
+}
+
+export interface Listener {
+  readonly port: number;
+  readonly address: string | undefined;
+  readonly backlog: number;
+  context: unknown;
+  accept(): Connection | undefined;
+  /** Stop listening; connections not yet accepted are reset. */
+  close(): void;
+}
+
+export type EngineEvent =
+  | { type: "established"; connection: Connection }
+  /** Text, end of stream or an error waits for `read`. */
+  | { type: "readable"; connection: Connection }
+  /** `write` takes octets again, after it had taken fewer than it was given. */
+  | { type: "writable"; connection: Connection }
+  /** At least one connection waits for `accept`. */
+  | { type: "accepted"; listener: Listener }
+  /** Both directions are finished (or TIME-WAIT has begun); nothing more will happen. */
+  | { type: "closed"; connection: Connection }
+  /** The peer refused or reset it: `connection.error` says which. */
+  | { type: "reset"; connection: Connection }
+  | { type: "timedOut"; connection: Connection };
+
+export interface Engine {
+  readonly mtu: number;
+  readonly memory: WebAssembly.Memory;
+  /** Process packets that have arrived. `now` in milliseconds; never decreasing. */
+  receive(packets: Iterable<Uint8Array>, now: number): void;
+  receiveBatch(batch: PacketBatch, now: number): void;
+  /** Fire every timer due at `now`. */
+  advance(now: number): void;
+  /** All packets to be sent: copies the caller owns. */
+  transmit(now: number): Uint8Array[];
+  /** Fill `batch` (cleared first) with packets to be sent; returns how many. Call until it returns 0. */
+  transmitBatch(batch: PacketBatch, now: number): number;
+  /** When `advance` next has something to do, in milliseconds; undefined when no timer is armed. */
+  nextDeadline(): number | undefined;
+  /** Events since the last poll, in order. */
+  poll(): EngineEvent[];
+  listen(options: ListenOptions): Listener;
+  connect(options: ConnectOptions): Connection;
+  /** Counters by their Linux SNMP and TcpExt names. */
+  counters(): Record<string, number>;
+  connections(): { localAddress: string; localPort: number; remoteAddress: string; remotePort: number; info: TcpInfo }[];
+  /** Drop everything without a word on the wire. */
+  close(): void;
+}
