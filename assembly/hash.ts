@@ -1,0 +1,55 @@
+/*
+ * SipHash-1-3 over a connection's addresses and ports. Keyed, so that no peer can choose tuples that share a chain of
+ * the demux table; one round a word and three to finish, as Linux and Rust hash their tables.
+ */
+
+/** Words of the message being hashed, the last one padded and carrying the length. */
+const MESSAGE: usize = memory.data(40, 16);
+
+/** SipHash-1-3 of `words` padded 64-bit words at MESSAGE, folded to 32 bits. */
+function digest(key: usize, words: u32): u32 {
+  const k0 = load<u64>(key);
+  const k1 = load<u64>(key, 8);
+  let v0 = k0 ^ 0x736f6d6570736575;
+  let v1 = k1 ^ 0x646f72616e646f6d;
+  let v2 = k0 ^ 0x6c7967656e657261;
+  let v3 = k1 ^ 0x7465646279746573;
+  for (let i: u32 = 0; i < words + 3; i++) {
+    // A finishing round is a round that takes in the word 0, after the mark on v2.
+    let word: u64 = 0;
+    if (i < words) word = load<u64>(MESSAGE + ((<usize>i) << 3));
+    else if (i == words) v2 ^= 0xff;
+    v3 ^= word;
+    v0 += v1;
+    v2 += v3;
+    v1 = rotl(v1, 13) ^ v0;
+    v3 = rotl(v3, 16) ^ v2;
+    v0 = rotl(v0, 32);
+    v2 += v1;
+    v0 += v3;
+    v1 = rotl(v1, 17) ^ v2;
+    v3 = rotl(v3, 21) ^ v0;
+    v2 = rotl(v2, 32);
+    v0 ^= word;
+  }
+  const hash = v0 ^ v1 ^ v2 ^ v3;
+  return <u32>(hash ^ (hash >> 32));
+}
+
+/**
+ * Hash of an IPv4 tuple: the 12 octets of `remote`, `local` and `ports`, each as it lies in memory, under the 16-octet
+ * key at `key`.
+ */
+export function hash4(key: usize, remote: u32, local: u32, ports: u32): u32 {
+  store<u64>(MESSAGE, <u64>remote | ((<u64>local) << 32));
+  store<u64>(MESSAGE, <u64>ports | (12 << 56), 8);
+  return digest(key, 2);
+}
+
+/** Hash of an IPv6 tuple: as `hash4`, with the 16 octets at `remote` and at `local`; 36 in all. */
+export function hash6(key: usize, remote: usize, local: usize, ports: u32): u32 {
+  v128.store(MESSAGE, v128.load(remote));
+  v128.store(MESSAGE, v128.load(local), 16);
+  store<u64>(MESSAGE, <u64>ports | (36 << 56), 32);
+  return digest(key, 5);
+}

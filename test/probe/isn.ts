@@ -1,0 +1,3 @@
+import { isn } from "../../assembly/isn.ts";
+
+export { isn as probe_isn };
