@@ -1,0 +1,360 @@
+import { SynwaveError } from "./errors.ts";
+
+const DIGIT = 6;
+const WIDTH = 1 << DIGIT;
+const LEVELS = 6;
+/** One bucket past the levels holds whatever lies beyond them: deadlines in another span of 2^36 ticks. */
+const BEYOND = LEVELS * WIDTH;
+/** Ticks are split into a part that fits 32-bit operators, the five lower digits, and the rest. */
+const LOW_SPAN = 2 ** (DIGIT * (LEVELS - 1));
+
+/**
+ * A hierarchical timer wheel over typed arrays: one entry per slot, no object per timer, nothing allocated after
+ * construction. Ticks are milliseconds; entries keep their exact, fractional times.
+ *
+ * A tick is read as six digits of base 64. An entry lies on the level of the highest digit in which its tick differs
+ * from the wheel's own, in the bucket of its value there:
+ *
+ *     level 5   4   3   2   1   0
+ *     tick  .   .   .   5   0   9     the wheel
+ *           .   .   .   5   0  12     level 0, bucket 12: one tick a bucket
+ *           .   .   .   5   2   7     level 1, bucket 2:  64 ticks a bucket
+ *
+ * so everything on a lower level precedes everything on a higher one, buckets of a level ascend in time, and the
+ * earliest entry is in the lowest bucket of the lowest level that is not empty. When the wheel's tick reaches a bucket
+ * above level 0, its entries move down: at most six times in an entry's life.
+ *
+ * Entries of equal time leave in the order in which they were last armed.
+ */
+export class Wheel {
+  /** Slots are 0 … capacity - 1. */
+  readonly capacity: number;
+
+  readonly #when: Float64Array;
+  readonly #next: Int32Array;
+  readonly #previous: Int32Array;
+  /** Bucket of each slot, -1 when it is not armed. */
+  readonly #bucket: Int16Array;
+
+  readonly #head = new Int32Array(BEYOND + 1).fill(-1);
+  readonly #tail = new Int32Array(BEYOND + 1).fill(-1);
+  /** Earliest slot of each bucket; -1 when it was removed and nobody has asked since. */
+  readonly #first = new Int32Array(BEYOND + 1).fill(-1);
+  /** Which buckets hold something: two words a level. */
+  readonly #occupied = new Int32Array(LEVELS * 2);
+  /** Runs of 2^i entries in the making, for the sort of a bucket. */
+  readonly #runs = new Int32Array(32);
+
+  #high: number;
+  #low: number;
+  #tick: number;
+  /** The bucket of the wheel's own tick is in order of time. */
+  #ordered = false;
+  #size = 0;
+  #inspected = 0;
+
+  /**
+   * @param capacity slots, at least 1
+   * @param now milliseconds; where the wheel begins
+   * @throws SynwaveError EINVAL
+   */
+  constructor(capacity: number, now = 0) {
+    if (!Number.isInteger(capacity) || capacity < 1 || capacity > 0x7fffffff)
+      throw new SynwaveError("EINVAL", `capacity must be a positive 31-bit integer, not ${capacity}`);
+    if (!Number.isFinite(now)) throw new SynwaveError("EINVAL", `now must be a finite number, not ${now}`);
+    this.capacity = capacity;
+    this.#when = new Float64Array(capacity).fill(Infinity);
+    this.#next = new Int32Array(capacity);
+    this.#previous = new Int32Array(capacity);
+    this.#bucket = new Int16Array(capacity).fill(-1);
+    this.#tick = Math.floor(now);
+    this.#high = Math.floor(this.#tick / LOW_SPAN);
+    this.#low = this.#tick - this.#high * LOW_SPAN;
+  }
+
+  /** Entries armed. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Entries looked at so far to find minima, to move down and to put in order: the wheel's own measure of its work. */
+  get inspected(): number {
+    return this.#inspected;
+  }
+
+  /**
+   * Arm `slot` for `when` milliseconds, or move it there. A time that has passed is due at the next `advance`.
+   * @throws SynwaveError EINVAL for a slot out of range, NaN or +Infinity
+   */
+  arm(slot: number, when: number): void {
+    this.#check(slot);
+    if (!(when < Infinity))
+      throw new SynwaveError("EINVAL", `when must be a time in milliseconds, not ${when}`);
+    if (this.#bucket[slot]! >= 0) this.#unlink(slot);
+    else this.#size++;
+    this.#when[slot] = when;
+    this.#link(slot, when);
+  }
+
+  /** Disarm `slot`; nothing happens when it is not armed. */
+  cancel(slot: number): void {
+    this.#check(slot);
+    if (this.#bucket[slot]! >= 0) this.#remove(slot);
+  }
+
+  isArmed(slot: number): boolean {
+    this.#check(slot);
+    return this.#bucket[slot]! >= 0;
+  }
+
+  /** Milliseconds; Infinity when `slot` is not armed. */
+  when(slot: number): number {
+    this.#check(slot);
+    return this.#when[slot]!;
+  }
+
+  /** The slot that is due next, -1 when none is armed. */
+  peek(): number {
+    const bucket = this.#earliestBucket();
+    return bucket < 0 ? -1 : this.#firstOf(bucket);
+  }
+
+  /** The time at which the next slot is due, in milliseconds; Infinity when none is armed. */
+  earliest(): number {
+    const slot = this.peek();
+    return slot < 0 ? Infinity : this.#when[slot]!;
+  }
+
+  /**
+   * Disarm entries whose time is `now` or earlier and write their slots to `due` in order of time, as many as it holds.
+   * @returns how many; call again until it returns 0
+   * @throws SynwaveError EINVAL when `now` is not finite or `due` is empty
+   */
+  advance(now: number, due: Int32Array): number {
+    if (!Number.isFinite(now)) throw new SynwaveError("EINVAL", `now must be a finite number, not ${now}`);
+    if (due.length === 0) throw new SynwaveError("EINVAL", "due must hold at least one slot, not 0");
+    const target = Math.max(Math.floor(now), this.#tick);
+    let count = 0;
+    while (true) {
+      count = this.#drain(now, due, count);
+      // What is left in the bucket of this tick is later than `now`, or has to wait for the next call.
+      if (this.#tick === target || count === due.length) return count;
+      const bucket = this.#earliestBucket();
+      const start = bucket < 0 ? Infinity : this.#startOf(bucket);
+      // An empty stretch is jumped over: every bucket begins after `target`, so no entry changes its level.
+      if (start > target) {
+        const sameSpan = bucket !== BEYOND || spanOf(target) === spanOf(this.#tick);
+        this.#moveTo(target);
+        if (!sameSpan) this.#cascade(BEYOND);
+        return count;
+      }
+      this.#moveTo(start);
+      if (bucket >= WIDTH) this.#cascade(bucket);
+    }
+  }
+
+  #check(slot: number): void {
+    if (!(slot >= 0 && slot < this.capacity && Number.isInteger(slot)))
+      throw new SynwaveError("EINVAL", `slot must be an integer from 0 to ${this.capacity - 1}, not ${slot}`);
+  }
+
+  #moveTo(tick: number): void {
+    if (tick === this.#tick) return;
+    this.#tick = tick;
+    this.#high = Math.floor(tick / LOW_SPAN);
+    this.#low = tick - this.#high * LOW_SPAN;
+    this.#ordered = false;
+  }
+
+  #link(slot: number, when: number): void {
+    let tick = Math.floor(when);
+    if (tick < this.#tick) tick = this.#tick;
+    const high = Math.floor(tick / LOW_SPAN);
+    let bucket: number;
+    if (high === this.#high) {
+      const low = tick - high * LOW_SPAN;
+      const differ = low ^ this.#low;
+      const level = differ === 0 ? 0 : ((31 - Math.clz32(differ)) / DIGIT) | 0;
+      bucket = level * WIDTH + ((low >>> (level * DIGIT)) & (WIDTH - 1));
+    } else if (Math.floor(high / WIDTH) === Math.floor(this.#high / WIDTH)) {
+      bucket = BEYOND - WIDTH + (high & (WIDTH - 1));
+    } else {
+      bucket = BEYOND;
+    }
+
+    const tail = this.#tail[bucket]!;
+    this.#bucket[slot] = bucket;
+    this.#previous[slot] = tail;
+    this.#next[slot] = -1;
+    this.#tail[bucket] = slot;
+    if (tail < 0) {
+      this.#head[bucket] = slot;
+      this.#first[bucket] = slot;
+      if (bucket !== BEYOND) this.#occupied[bucket >> 5]! |= 1 << (bucket & 31);
+      return;
+    }
+    this.#next[tail] = slot;
+    const first = this.#first[bucket]!;
+    if (first >= 0 && when < this.#when[first]!) this.#first[bucket] = slot;
+    if (when < this.#when[tail]! && bucket === (this.#low & (WIDTH - 1))) this.#ordered = false;
+  }
+
+  #unlink(slot: number): void {
+    const bucket = this.#bucket[slot]!;
+    const next = this.#next[slot]!;
+    const previous = this.#previous[slot]!;
+    if (previous < 0) this.#head[bucket] = next;
+    else this.#next[previous] = next;
+    if (next < 0) this.#tail[bucket] = previous;
+    else this.#previous[next] = previous;
+    if (this.#first[bucket] === slot) this.#first[bucket] = -1;
+    if (this.#head[bucket]! < 0) this.#emptied(bucket);
+  }
+
+  #emptied(bucket: number): void {
+    this.#first[bucket] = -1;
+    if (bucket !== BEYOND) this.#occupied[bucket >> 5]! &= ~(1 << (bucket & 31));
+  }
+
+  #remove(slot: number): void {
+    this.#unlink(slot);
+    this.#bucket[slot] = -1;
+    this.#when[slot] = Infinity;
+    this.#size--;
+  }
+
+  #earliestBucket(): number {
+    if (this.#size === 0) return -1;
+    for (let word = 0; word < LEVELS * 2; word++) {
+      const bits = this.#occupied[word]!;
+      if (bits !== 0) return word * 32 + (31 - Math.clz32(bits & -bits));
+    }
+    return BEYOND;
+  }
+
+  #firstOf(bucket: number): number {
+    let first = this.#first[bucket]!;
+    if (first >= 0) return first;
+    first = this.#head[bucket]!;
+    this.#inspected++;
+    for (let slot = this.#next[first]!; slot >= 0; slot = this.#next[slot]!) {
+      this.#inspected++;
+      if (this.#when[slot]! < this.#when[first]!) first = slot;
+    }
+    this.#first[bucket] = first;
+    return first;
+  }
+
+  /** The first tick of a bucket. */
+  #startOf(bucket: number): number {
+    // Nothing precedes the entries beyond the levels, so the wheel may go straight to the first of them.
+    if (bucket === BEYOND) return Math.floor(this.#when[this.#firstOf(BEYOND)]!);
+    const level = bucket >> DIGIT;
+    const digit = bucket & (WIDTH - 1);
+    if (level === LEVELS - 1) return (Math.floor(this.#high / WIDTH) * WIDTH + digit) * LOW_SPAN;
+    const shift = level * DIGIT;
+    const above = (this.#low >>> (shift + DIGIT)) << (shift + DIGIT);
+    return this.#high * LOW_SPAN + above + (digit << shift);
+  }
+
+  /** Deal the entries of a bucket out anew, in their order, from where the wheel stands now. */
+  #cascade(bucket: number): void {
+    let slot = this.#head[bucket]!;
+    this.#head[bucket] = -1;
+    this.#tail[bucket] = -1;
+    this.#emptied(bucket);
+    while (slot >= 0) {
+      const next = this.#next[slot]!;
+      this.#inspected++;
+      this.#link(slot, this.#when[slot]!);
+      slot = next;
+    }
+  }
+
+  /** Take what is due from the bucket of the wheel's own tick; returns the new count. */
+  #drain(now: number, due: Int32Array, count: number): number {
+    const bucket = this.#low & (WIDTH - 1);
+    if (this.#head[bucket]! < 0) return count;
+    if (!this.#ordered) {
+      if (this.#when[this.#firstOf(bucket)]! > now) return count;
+      this.#sort(bucket);
+    }
+    let slot = this.#head[bucket]!;
+    while (slot >= 0 && count < due.length && this.#when[slot]! <= now) {
+      const next = this.#next[slot]!;
+      due[count++] = slot;
+      this.#remove(slot);
+      slot = next;
+    }
+    if (slot >= 0) this.#first[bucket] = slot;
+    return count;
+  }
+
+  /** Order a bucket by time: a stable merge sort of its list, linear when it is in order already. */
+  #sort(bucket: number): void {
+    const next = this.#next;
+    const when = this.#when;
+    const runs = this.#runs.fill(-1);
+    let slot = this.#head[bucket]!;
+    while (slot >= 0) {
+      let run = slot;
+      let end = slot;
+      this.#inspected++;
+      while (next[end]! >= 0 && when[next[end]!]! >= when[end]!) {
+        end = next[end]!;
+        this.#inspected++;
+      }
+      slot = next[end]!;
+      next[end] = -1;
+      let i = 0;
+      for (; runs[i]! >= 0; i++) {
+        run = this.#merge(runs[i]!, run);
+        runs[i] = -1;
+      }
+      runs[i] = run;
+    }
+    let sorted = -1;
+    for (let i = 0; i < runs.length; i++) if (runs[i]! >= 0) sorted = this.#merge(runs[i]!, sorted);
+
+    this.#head[bucket] = sorted;
+    this.#first[bucket] = sorted;
+    let previous = -1;
+    for (let at = sorted; at >= 0; at = next[at]!) {
+      this.#previous[at] = previous;
+      previous = at;
+    }
+    this.#tail[bucket] = previous;
+    this.#ordered = true;
+  }
+
+  /** Merge two lists that end in -1; of equal times, `a`'s come first. Returns the head. */
+  #merge(a: number, b: number): number {
+    const next = this.#next;
+    const when = this.#when;
+    let head = -1;
+    let tail = -1;
+    while (a >= 0 && b >= 0) {
+      this.#inspected++;
+      let taken: number;
+      if (when[b]! < when[a]!) {
+        taken = b;
+        b = next[b]!;
+      } else {
+        taken = a;
+        a = next[a]!;
+      }
+      if (tail < 0) head = taken;
+      else next[tail] = taken;
+      tail = taken;
+    }
+    const rest = a >= 0 ? a : b;
+    if (tail < 0) return rest;
+    next[tail] = rest;
+    return head;
+  }
+}
+
+/** Number of the span of 2^36 ticks in which a tick lies. */
+function spanOf(tick: number): number {
+  return Math.floor(tick / (LOW_SPAN * WIDTH));
+}
