@@ -31,33 +31,40 @@ export class Seq {
   }
 
   // The difference is taken in 32 bits and only its sign is read: in any wider signed type half of all pairs compare
-  // the wrong way round.
-  @operator("<") @inline
+  // the wrong way round. It is taken from the larger side, so that two numbers 2^31 apart, which have no order, are
+  // neither less nor greater (RFC 7323 §5.2: s < t when 0 < t - s < 2^31).
+  @operator("<")
+  @inline
   lt(other: Seq): bool {
-    return i32(changetype<u32>(this) - changetype<u32>(other)) < 0;
+    return i32(changetype<u32>(other) - changetype<u32>(this)) > 0;
   }
 
-  @operator("<=") @inline
+  @operator("<=")
+  @inline
   le(other: Seq): bool {
-    return i32(changetype<u32>(this) - changetype<u32>(other)) <= 0;
+    return i32(changetype<u32>(other) - changetype<u32>(this)) >= 0;
   }
 
-  @operator(">") @inline
+  @operator(">")
+  @inline
   gt(other: Seq): bool {
     return i32(changetype<u32>(this) - changetype<u32>(other)) > 0;
   }
 
-  @operator(">=") @inline
+  @operator(">=")
+  @inline
   ge(other: Seq): bool {
     return i32(changetype<u32>(this) - changetype<u32>(other)) >= 0;
   }
 
-  @operator("==") @inline
+  @operator("==")
+  @inline
   eq(other: Seq): bool {
     return changetype<u32>(this) == changetype<u32>(other);
   }
 
-  @operator("!=") @inline
+  @operator("!=")
+  @inline
   ne(other: Seq): bool {
     return changetype<u32>(this) != changetype<u32>(other);
   }
