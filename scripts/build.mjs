@@ -41,15 +41,30 @@ async function build(force) {
   };
 
   await pooled(
-    targets.map((target) => () => step(target.name, fingerprint(target), present(target), () => compile(target))),
+    targets.map(
+      (target) => () => step(target.name, fingerprint(target), present(target), () => compile(target)),
+    ),
     Math.min(availableParallelism(), targets.length),
   );
 
   const sources = hash(
-    list(["bindings", "assembly/shared", "scripts", "package.json", "package-lock.json", "tsconfig.json", "tsconfig.types.json"]),
+    list([
+      "bindings",
+      "assembly/shared",
+      "scripts",
+      "package.json",
+      "package-lock.json",
+      "tsconfig.json",
+      "tsconfig.types.json",
+    ]),
   );
   const built = ["dist/index.js", "dist/node.js", "dist/cli.js", "dist/release.wasm", "build/meta.json"];
-  await step("dist", sources, built.every((path) => existsSync(join(root, path))), bundle);
+  await step(
+    "dist",
+    sources,
+    built.every((path) => existsSync(join(root, path))),
+    bundle,
+  );
   await step("types", sources, existsSync(join(root, "dist/types/bindings/index.d.ts")), declare);
 }
 

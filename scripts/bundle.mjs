@@ -16,7 +16,9 @@ export async function bundle() {
   const { build } = await import("esbuild");
   const result = await build({
     absWorkingDir: root,
-    entryPoints: Object.fromEntries(Object.entries(entries).filter(([, path]) => existsSync(join(root, path)))),
+    entryPoints: Object.fromEntries(
+      Object.entries(entries).filter(([, path]) => existsSync(join(root, path))),
+    ),
     outdir: "dist",
     bundle: true,
     splitting: true,
@@ -41,7 +43,8 @@ export async function bundle() {
     write(join(dist, `${name}.wasm`), readFileSync(join(root, "build", `${name}.wasm`)));
   // What each file imports, for the size check; not published.
   write(join(root, "build", "meta.json"), JSON.stringify(result.metafile));
-  for (const file of list(["."], dist)) if (!file.startsWith("types/") && !kept.has(file)) rmSync(join(dist, file));
+  for (const file of list(["."], dist))
+    if (!file.startsWith("types/") && !kept.has(file)) rmSync(join(dist, file));
 }
 
 /** dist/types: the declarations, in the tree's own shape. */

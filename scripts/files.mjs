@@ -1,6 +1,14 @@
 // Files of the tree: listing, hashing, and writing so that a reader never sees half a file.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -31,8 +39,12 @@ export function hash(files, ...also) {
 
 /** Write unless it says so already; by rename, so that programs at work keep what they have open. */
 export function write(path, content, mode = 0o644) {
-  const bytes = typeof content === "string" ? Buffer.from(content) : Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-  if (existsSync(path) && bytes.equals(readFileSync(path)) && (statSync(path).mode & 0o777) === mode) return false;
+  const bytes =
+    typeof content === "string"
+      ? Buffer.from(content)
+      : Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  if (existsSync(path) && bytes.equals(readFileSync(path)) && (statSync(path).mode & 0o777) === mode)
+    return false;
   mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, bytes, { mode });

@@ -15,7 +15,10 @@ export function run(command, args, options = {}) {
   child.on("error", reject);
   child.on("close", (code, signal) => {
     if (code === 0) resolve(output);
-    else reject(new Error(`${command} ${args.join(" ")}: ${signal ?? `exit code ${code}`}\n${output}`.trimEnd()));
+    else
+      reject(
+        new Error(`${command} ${args.join(" ")}: ${signal ?? `exit code ${code}`}\n${output}`.trimEnd()),
+      );
   });
   return promise;
 }

@@ -26,7 +26,13 @@ const outputs = ({ name, embed }) => [
 export function fingerprint(target) {
   const trees = target.name === "probe" ? ["assembly", "test/probe"] : ["assembly"];
   return hash(
-    list([...trees, "asconfig.json", "scripts/wasm.mjs", "scripts/memory-grow.mjs", `${compiler}/package.json`]),
+    list([
+      ...trees,
+      "asconfig.json",
+      "scripts/wasm.mjs",
+      "scripts/memory-grow.mjs",
+      `${compiler}/package.json`,
+    ]),
     JSON.stringify(target),
   );
 }
