@@ -149,7 +149,7 @@ async function load(wasm: unknown): Promise<WebAssembly.Module> {
     return compile(await fetchBytes(url), `wasm at ${show(url.href)}`);
   }
   if (wasm instanceof ArrayBuffer || ArrayBuffer.isView(wasm))
-    return compile(wasm, `wasm of ${wasm.byteLength} octets`);
+    return compile(wasm as BufferSource, `wasm of ${wasm.byteLength} octets`);
   throw new SynwaveError("EINVAL", `wasm must be a module, its bytes or a URL, not ${show(wasm)}`);
 }
 
