@@ -4,4 +4,6 @@ export * from "./checksum";
 export * from "./hash";
 export * from "./isn";
 export * from "./md5";
+export * from "./reassembly";
 export * from "./seq";
+export * from "./stream";
