@@ -26,7 +26,7 @@ export async function bundle() {
     target: "es2022",
     // "neutral": one set of files for Node and browsers, so nothing may be chosen by platform.
     platform: "neutral",
-    external: ["node:*", "koffi", "commander", "cli-progress"],
+    external: ["node:*", "koffi", "commander", "cli-progress", "send"],
     chunkNames: "[name]-[hash]",
     sourcemap: "linked",
     sourcesContent: false,
