@@ -1,0 +1,41 @@
+import { createRequire } from "node:module";
+import { CommanderError } from "commander";
+import { connectCommand } from "./connect.ts";
+import { makeCommand } from "./options.ts";
+import { serveCommand } from "./serve.ts";
+
+/** Exit statuses: 0 done, 1 it failed, 2 the command line makes no sense. */
+const FAILED = 1;
+const MISUSED = 2;
+
+// By the package's own name, so that it is found from the sources and from the bundle alike.
+const { version } = createRequire(import.meta.url)("synwave/package.json") as { version: string };
+
+const program = makeCommand("synwave", "TCP/IP in a process: a stack of its own on a TUN device", [
+  "synwave serve --tun tun0 --address 10.0.0.2/24 --root public",
+  "synwave connect --tun tun0 --address 10.0.0.2/24 10.0.0.1 80",
+])
+  .showHelpAfterError("(synwave --help tells more)")
+  .version(version)
+  .addCommand(serveCommand())
+  .addCommand(connectCommand());
+
+// Whoever reads our output may stop reading: `synwave … | head`.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+  const known = error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string";
+  // An error without a code is a bug, and its stack says where.
+  process.stderr.write(`synwave: ${known ? error.message : error instanceof Error ? error.stack : error}\n`);
+  return FAILED;
+}
