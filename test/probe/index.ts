@@ -4,6 +4,8 @@ export * from "./checksum";
 export * from "./hash";
 export * from "./isn";
 export * from "./md5";
+export * from "./options";
+export * from "./packet";
 export * from "./reassembly";
 export * from "./seq";
 export * from "./stream";
