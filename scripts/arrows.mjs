@@ -34,7 +34,12 @@ export const groups = [
     imports: [...engine, ...belowLinks, "links", "stack", "sockets", "index"],
     packages: ["node", "koffi"],
   },
-  { name: "cli", files: /^bindings\/cli\//, imports: all, packages: ["node", "commander", "cli-progress"] },
+  {
+    name: "cli",
+    files: /^bindings\/cli\//,
+    imports: all,
+    packages: ["node", "commander", "cli-progress", "send"],
+  },
   {
     name: "index",
     files: /^bindings\/index\.ts$/,

@@ -11,7 +11,12 @@ const entries = {
 };
 const dist = join(root, "dist");
 
-/** Bundle what is not left to the package's user: everything but Node, the command line's helpers and koffi. */
+/** Installed beside the package: all it depends on but the loader, which a page without an import map could not find. */
+const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const leftToUser = Object.keys({ ...dependencies, ...peerDependencies }).filter(
+  (name) => name !== "@assemblyscript/loader",
+);
+
 export async function bundle() {
   const { build } = await import("esbuild");
   const result = await build({
@@ -26,7 +31,7 @@ export async function bundle() {
     target: "es2022",
     // "neutral": one set of files for Node and browsers, so nothing may be chosen by platform.
     platform: "neutral",
-    external: ["node:*", "koffi", "commander", "cli-progress", "send"],
+    external: ["node:*", ...leftToUser],
     chunkNames: "[name]-[hash]",
     sourcemap: "linked",
     sourcesContent: false,
