@@ -7,5 +7,6 @@ export * from "./md5";
 export * from "./options";
 export * from "./packet";
 export * from "./reassembly";
+export * from "./repeat";
 export * from "./seq";
 export * from "./stream";

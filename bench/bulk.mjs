@@ -1,0 +1,146 @@
+// From application to application: two engines in one thread, no link between them, virtual time.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { createEngine, PacketBatch } from "../dist/index.js";
+
+const SEGMENT = 1460;
+const CHUNK = 64 * 1024;
+/** As the C reference's rings. */
+const BUFFER = 256 * 1024;
+const CHECKED = 16 * 2 ** 20;
+const TIMED = 32 * 2 ** 20;
+/** Virtual milliseconds from one exchange of packets to the next. */
+const TICK = 0.05;
+const PORT = 9;
+
+/** Two engines, joined by hand, with one established connection between them. */
+class Pair {
+  now = 0;
+  batch = new PacketBatch(64, 128 * 1024);
+  into = new Uint8Array(CHUNK);
+
+  constructor(client, server) {
+    this.client = client;
+    this.server = server;
+  }
+
+  static async make(shared) {
+    const settings = { tcpRmem: [4096, BUFFER, BUFFER], tcpWmem: [4096, BUFFER, BUFFER] };
+    const engine = (address, seed) =>
+      createEngine({
+        addresses: [address],
+        mtu: 1500,
+        shared,
+        seed: new Uint8Array(32).fill(seed),
+        settings,
+      });
+    const pair = new Pair(await engine("10.0.0.1", 1), await engine("10.0.0.2", 2));
+    const listener = pair.server.listen({ port: PORT });
+    pair.sender = pair.client.connect({ remoteAddress: "10.0.0.2", remotePort: PORT });
+    for (let turn = 0; turn < 100 && pair.receiver === undefined; turn++) {
+      pair.exchange();
+      pair.receiver = listener.accept();
+    }
+    assert.equal(pair.sender.state, "ESTABLISHED");
+    assert.equal(pair.receiver?.state, "ESTABLISHED");
+    return pair;
+  }
+
+  /** Everything one engine has to send, to the other; returns the packets. */
+  carry(from, to) {
+    let packets = 0;
+    for (;;) {
+      const count = from.transmitBatch(this.batch, this.now);
+      if (count === 0) return packets;
+      to.receiveBatch(this.batch, this.now);
+      packets += count;
+    }
+  }
+
+  /** One turn of time, packets both ways, events drained as a stack drains them. */
+  exchange() {
+    this.now += TICK;
+    this.client.advance(this.now);
+    this.server.advance(this.now);
+    const packets = this.carry(this.client, this.server) + this.carry(this.server, this.client);
+    this.client.poll();
+    this.server.poll();
+    return packets;
+  }
+
+  /**
+   * Move `length` octets, a multiple of 64 KiB.
+   *
+   * @param {Uint8Array} chunk what is written, again and again
+   * @param {{ written?: (offset: number) => void, read?: (bytes: Uint8Array) => void }} [watch]
+   */
+  move(length, chunk, { written, read } = {}) {
+    let sent = 0;
+    let received = 0;
+    while (received < length) {
+      while (sent < length && this.sender.writable >= CHUNK) {
+        written?.(sent);
+        const taken = this.sender.write(chunk);
+        if (taken !== CHUNK) throw new Error(`write took ${taken} of ${CHUNK} octets that were writable`);
+        sent += taken;
+      }
+      const packets = this.exchange();
+      let octets = 0;
+      for (;;) {
+        const count = this.receiver.read(this.into);
+        if (count < 0) throw new Error("the stream ended early");
+        if (count === 0) break;
+        read?.(this.into.subarray(0, count));
+        octets += count;
+      }
+      received += octets;
+      if (packets === 0 && octets === 0) this.wait(received);
+    }
+    if (received !== length) throw new Error(`${received} octets arrived of ${length}`);
+  }
+
+  /** Nothing moved: on to the next deadline. */
+  wait(received) {
+    const deadlines = [this.client.nextDeadline(), this.server.nextDeadline()].filter(
+      (at) => at !== undefined,
+    );
+    if (deadlines.length === 0) throw new Error(`the transfer stopped for ever after ${received} octets`);
+    this.now = Math.max(this.now, Math.min(...deadlines));
+  }
+
+  /** A transfer in which every chunk differs, hashed at both ends. */
+  check() {
+    const chunk = new Uint8Array(CHUNK);
+    const words = new Uint32Array(chunk.buffer);
+    const [into, out] = [createHash("sha256"), createHash("sha256")];
+    this.move(CHECKED, chunk, {
+      written(offset) {
+        for (let i = 0; i < words.length; i++) words[i] = Math.imul(offset + i, 2654435761);
+        into.update(chunk);
+      },
+      read: (bytes) => out.update(bytes),
+    });
+    assert.equal(out.digest("hex"), into.digest("hex"));
+    const { TcpRetransSegs = 0, RetransSegs = TcpRetransSegs } = this.client.counters();
+    assert.equal(RetransSegs, 0, `${RetransSegs} segments were sent again though none was lost`);
+  }
+}
+
+async function transfer(memory) {
+  const pair = await Pair.make(memory === "shared");
+  const chunk = Uint8Array.from({ length: CHUNK }, (_, i) => i * 7 + (i >> 8));
+  return {
+    name: "bulk transfer, each 1460 octets",
+    memory,
+    count: TIMED / SEGMENT,
+    reference: "segment",
+    limit: 3,
+    check: () => pair.check(),
+    run: () => pair.move(TIMED, chunk),
+  };
+}
+
+/** @returns {Promise<import("./measure.mjs").Benchmark[]>} */
+export async function bulk() {
+  return [await transfer("shared"), await transfer("unshared")];
+}

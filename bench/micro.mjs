@@ -1,0 +1,113 @@
+// What is done once per segment or connection, each by itself.
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { loadProbe } from "./probe.mjs";
+
+const LENGTH = 1460;
+const TIMES = 2000;
+/** Addresses well above what the probe keeps for itself. */
+const TEXT = 65536;
+const COPY = TEXT + 4096;
+const STATE = TEXT + 8192;
+const KEY = TEXT + 8256;
+const LOCAL = TEXT + 8288;
+const REMOTE = TEXT + 8304;
+
+/** RFC 1071, one word after the other. */
+function plainSum(bytes) {
+  let sum = 0;
+  for (let i = 0; i < bytes.length; i += 2) sum += bytes[i] | ((bytes[i + 1] ?? 0) << 8);
+  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 65536);
+  return sum;
+}
+
+/** @returns {Promise<import("./measure.mjs").Benchmark[]>} */
+export async function micro() {
+  return [...(await primitives("shared")), ...(await primitives("unshared"))];
+}
+
+async function primitives(memory) {
+  const { exports, bytes } = await loadProbe(memory === "shared");
+  for (let i = 0; i < LENGTH; i++) bytes[TEXT + i] = i * 7 + (i >> 8);
+  for (let i = 0; i < 48; i++) bytes[KEY + i] = i * 37;
+  const text = bytes.slice(TEXT, TEXT + LENGTH);
+  const expected = plainSum(text);
+  const digest = () => Buffer.from(bytes.slice(STATE, STATE + 16)).toString("hex");
+  const common = { memory, count: TIMES };
+  return [
+    {
+      ...common,
+      name: "checksum, 1460 octets",
+      reference: "checksum",
+      limit: 1.5,
+      check: () => assert.equal(exports.probe_sum(TEXT, LENGTH), expected),
+      run: () => exports.probe_repeatSum(TIMES, TEXT, LENGTH),
+    },
+    {
+      ...common,
+      name: "copy and checksum, 1460 octets",
+      reference: "copyChecksum",
+      check() {
+        bytes.fill(0, COPY, COPY + LENGTH);
+        assert.equal(exports.probe_copySum(COPY, TEXT, LENGTH), expected);
+        assert.deepEqual(bytes.slice(COPY, COPY + LENGTH), text);
+      },
+      run: () => exports.probe_repeatCopySum(TIMES, COPY, TEXT, LENGTH),
+    },
+    {
+      ...common,
+      name: "memory.copy, 1460 octets",
+      reference: "memcpy",
+      check() {
+        bytes.fill(0, COPY, COPY + LENGTH);
+        exports.probe_repeatCopy(1, COPY, TEXT, LENGTH);
+        assert.deepEqual(bytes.slice(COPY, COPY + LENGTH), text);
+      },
+      run: () => exports.probe_repeatCopy(TIMES, COPY, TEXT, LENGTH),
+    },
+    {
+      ...common,
+      name: "MD5 block",
+      reference: "md5Block",
+      limit: 2,
+      check() {
+        exports.probe_md5(STATE, TEXT, LENGTH);
+        assert.equal(digest(), createHash("md5").update(text).digest("hex"));
+      },
+      run: () => exports.probe_repeatMd5(TIMES, STATE, TEXT),
+    },
+    {
+      ...common,
+      name: "initial sequence number, IPv4",
+      check() {
+        const ports = { local: Buffer.from([0, 0]), remote: Buffer.from([0, 80]) };
+        const parts = [
+          ...[bytes.slice(LOCAL, LOCAL + 4), ports.local],
+          ...[bytes.slice(REMOTE, REMOTE + 4), ports.remote],
+          bytes.slice(KEY, KEY + 16),
+        ];
+        const whole = createHash("md5").update(Buffer.concat(parts)).digest();
+        assert.equal(exports.probe_repeatIsn(1, LOCAL, REMOTE, KEY) >>> 0, whole.readUInt32BE(0));
+      },
+      run: () => exports.probe_repeatIsn(TIMES, LOCAL, REMOTE, KEY),
+    },
+    {
+      ...common,
+      name: "tuple hash, IPv4",
+      check: () => differs((ports) => exports.probe_hash4(KEY, 0x0a000001, 0x0a000002, ports)),
+      run: () => exports.probe_repeatHash4(TIMES, KEY),
+    },
+    {
+      ...common,
+      name: "tuple hash, IPv6",
+      check: () => differs((ports) => exports.probe_hash6(KEY, REMOTE, LOCAL, ports)),
+      run: () => exports.probe_repeatHash6(TIMES, KEY, REMOTE, LOCAL),
+    },
+  ];
+}
+
+/** That the hash tells ports apart: 1,000 values of 32 bits hardly ever meet. */
+function differs(hash) {
+  const values = new Set(Array.from({ length: 1000 }, (_, ports) => hash(ports)));
+  assert.ok(values.size >= 998, `${values.size} different hashes of 1000 tuples`);
+}
