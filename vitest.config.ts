@@ -24,7 +24,13 @@ export default defineConfig({
       },
       ...apart.map((name, index) => ({
         extends: true as const,
-        test: { name, include: tests(name), ...serial, sequence: { groupOrder: index + 1 } },
+        test: {
+          name,
+          include: tests(name),
+          ...serial,
+          ...(name === "package" ? { globalSetup: "test/package/install.ts" } : {}),
+          sequence: { groupOrder: index + 1 },
+        },
       })),
     ],
   },
