@@ -37,7 +37,10 @@ describe.skipIf(reason)("the installed package in Chromium", () => {
     try {
       pages.forget();
       pages.made.set("/script.js", `${code}\ndocument.title = "done";`);
-      pages.made.set("/page.html", '<!doctype html><script type="module" src="/script.js"></script>');
+      pages.made.set(
+        "/page.html",
+        '<!doctype html><link rel="icon" href="data:,"><script type="module" src="/script.js"></script>',
+      );
       let output = "";
       const failed = new Promise<never>((_, reject) => {
         page.on("pageerror", reject);
