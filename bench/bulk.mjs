@@ -1,7 +1,9 @@
 // From application to application: two engines in one thread, no link between them, virtual time.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { createEngine, PacketBatch } from "../dist/index.js";
+import { existsSync } from "node:fs";
+
+const dist = new URL("../dist/index.js", import.meta.url);
 
 const SEGMENT = 1460;
 const CHUNK = 64 * 1024;
@@ -13,18 +15,24 @@ const TIMED = 32 * 2 ** 20;
 const TICK = 0.05;
 const PORT = 9;
 
+/** Turns without a packet or an octet after which the engines are taken to have stopped. */
+const PATIENCE = 1000;
+
 /** Two engines, joined by hand, with one established connection between them. */
 class Pair {
   now = 0;
-  batch = new PacketBatch(64, 128 * 1024);
   into = new Uint8Array(CHUNK);
 
-  constructor(client, server) {
+  constructor(client, server, batch) {
     this.client = client;
     this.server = server;
+    this.batch = batch;
   }
 
   static async make(shared) {
+    if (!existsSync(dist))
+      throw new Error("The bulk transfer is timed on dist/, which is not built: npm run build");
+    const { createEngine, PacketBatch } = await import(dist.href);
     const settings = { tcpRmem: [4096, BUFFER, BUFFER], tcpWmem: [4096, BUFFER, BUFFER] };
     const engine = (address, seed) =>
       createEngine({
@@ -34,7 +42,11 @@ class Pair {
         seed: new Uint8Array(32).fill(seed),
         settings,
       });
-    const pair = new Pair(await engine("10.0.0.1", 1), await engine("10.0.0.2", 2));
+    const pair = new Pair(
+      await engine("10.0.0.1", 1),
+      await engine("10.0.0.2", 2),
+      new PacketBatch(64, 128 * 1024),
+    );
     const listener = pair.server.listen({ port: PORT });
     pair.sender = pair.client.connect({ remoteAddress: "10.0.0.2", remotePort: PORT });
     for (let turn = 0; turn < 100 && pair.receiver === undefined; turn++) {
@@ -77,6 +89,7 @@ class Pair {
   move(length, chunk, { written, read } = {}) {
     let sent = 0;
     let received = 0;
+    let idle = 0;
     while (received < length) {
       while (sent < length && this.sender.writable >= CHUNK) {
         written?.(sent);
@@ -94,7 +107,9 @@ class Pair {
         octets += count;
       }
       received += octets;
-      if (packets === 0 && octets === 0) this.wait(received);
+      idle = packets === 0 && octets === 0 ? idle + 1 : 0;
+      if (idle > PATIENCE) throw new Error(`nothing moves after ${received} octets`);
+      if (idle > 0) this.wait(received);
     }
     if (received !== length) throw new Error(`${received} octets arrived of ${length}`);
   }
@@ -121,7 +136,7 @@ class Pair {
       read: (bytes) => out.update(bytes),
     });
     assert.equal(out.digest("hex"), into.digest("hex"));
-    const { TcpRetransSegs = 0, RetransSegs = TcpRetransSegs } = this.client.counters();
+    const { RetransSegs } = this.client.counters();
     assert.equal(RetransSegs, 0, `${RetransSegs} segments were sent again though none was lost`);
   }
 }
