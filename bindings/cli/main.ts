@@ -11,7 +11,7 @@ const MISUSED = 2;
 // By the package's own name, so that it is found from the sources and from the bundle alike.
 const { version } = createRequire(import.meta.url)("synwave/package.json") as { version: string };
 
-const program = makeCommand("synwave", "TCP/IP in a process: a stack of its own on a TUN device", [
+const program = makeCommand("synwave", "a TCP/IP engine inside a process", [
   "synwave serve --tun tun0 --address 10.0.0.2/24 --root public",
   "synwave connect --tun tun0 --address 10.0.0.2/24 10.0.0.1 80",
 ])

@@ -22,10 +22,16 @@ export function makeCommand(name: string, description: string, examples: readonl
 export function addTunOptions(command: Command): Command {
   return command
     .addOption(
-      new Option("--tun <name>", "TUN device; made if there is none by that name").makeOptionMandatory(),
+      new Option(
+        "--tun <name>",
+        "TUN device; made if there is none by that name (required)",
+      ).makeOptionMandatory(),
     )
     .addOption(
-      new Option("--address <address/length>", "address of our side, with its prefix; may be repeated")
+      new Option(
+        "--address <address/length>",
+        "address of our side, with its prefix; may be repeated (required)",
+      )
         .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
         .makeOptionMandatory(),
     );

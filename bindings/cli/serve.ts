@@ -13,9 +13,9 @@ import { openTunStack } from "./tun-stack.ts";
 interface ServeChoice extends TunChoice {
   port: number;
   root: string;
-  upload: boolean;
-  echo: boolean;
-  discard: boolean;
+  upload?: boolean;
+  echo?: boolean;
+  discard?: boolean;
 }
 
 /** What is done with a connection, and what is left to do when the server is to end. */
@@ -38,15 +38,9 @@ export function serveCommand(): Command {
   return addTunOptions(command)
     .option("--port <port>", "port to listen on", port, 80)
     .option("--root <folder>", "folder that is served", ".")
-    .option("--upload", "take files by PUT as well", false)
-    .addOption(
-      new Option("--echo", "no HTTP: send back whatever arrives")
-        .default(false)
-        .conflicts(["discard", "upload"]),
-    )
-    .addOption(
-      new Option("--discard", "no HTTP: take whatever arrives").default(false).conflicts(["echo", "upload"]),
-    )
+    .option("--upload", "take files by PUT as well")
+    .addOption(new Option("--echo", "no HTTP: send back whatever arrives").conflicts(["discard", "upload"]))
+    .addOption(new Option("--discard", "no HTTP: take whatever arrives").conflicts(["echo", "upload"]))
     .action(serve);
 }
 
@@ -74,7 +68,7 @@ async function serve(choice: ServeChoice): Promise<void> {
   }
 }
 
-async function makeService({ echo, discard, root, upload }: ServeChoice): Promise<Service> {
+async function makeService({ echo, discard, root, upload = false }: ServeChoice): Promise<Service> {
   if (echo || discard)
     return {
       take(socket) {
