@@ -1,5 +1,5 @@
 // dist/: three entry points that share their chunks, the WASM beside them, and the declarations.
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { list, root, write } from "./files.mjs";
 import { node } from "./run.mjs";
@@ -21,9 +21,7 @@ export async function bundle() {
   const { build } = await import("esbuild");
   const result = await build({
     absWorkingDir: root,
-    entryPoints: Object.fromEntries(
-      Object.entries(entries).filter(([, path]) => existsSync(join(root, path))),
-    ),
+    entryPoints: entries,
     outdir: "dist",
     bundle: true,
     splitting: true,
@@ -52,9 +50,23 @@ export async function bundle() {
     if (!file.startsWith("types/") && !kept.has(file)) rmSync(join(dist, file));
 }
 
-/** dist/types: the declarations, in the tree's own shape. */
+/** dist/types: the declarations, in the tree's own shape, and none of a file that is no more. */
 export async function declare() {
-  await node(join(root, "node_modules/typescript/bin/tsc"), ["-p", "tsconfig.types.json"]);
+  const draft = join(root, "build", `draft-types-${process.pid}`);
+  try {
+    await node(join(root, "node_modules/typescript/bin/tsc"), [
+      "-p",
+      "tsconfig.types.json",
+      "--outDir",
+      draft,
+    ]);
+    const kept = list(["."], draft);
+    for (const file of kept) write(join(dist, "types", file), readFileSync(join(draft, file)));
+    for (const file of list(["."], join(dist, "types")))
+      if (!kept.includes(file)) rmSync(join(dist, "types", file));
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
 }
 
 /** The packaged files a bundle loads before it runs: itself and its static imports, as paths from the root. */

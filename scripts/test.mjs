@@ -1,8 +1,9 @@
 // All tests, or those named on the command line as for vitest; then what was skipped and why; last, the count.
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { root } from "./files.mjs";
+import { verdict } from "./verdict.mjs";
 
 const scratch = join(root, "build");
 const tallyPath = join(scratch, `tally-${process.pid}.json`);
@@ -37,27 +38,11 @@ function takeText(path) {
   return text;
 }
 
-const tally = JSON.parse(takeText(tallyPath) ?? '{ "passed": 0, "failed": 1, "skipped": [] }');
+const tally = JSON.parse(takeText(tallyPath) ?? "null") ?? { passed: 0, failed: 1, skipped: [] };
 const declared = (takeText(skippedPath) ?? "")
   .split("\n")
   .filter(Boolean)
   .map((line) => JSON.parse(line));
-
-for (const { name, reason, enable } of declared)
-  console.log(`Skipped: ${name}\n  because ${reason}\n  to enable it: ${enable}`);
-
-// A test that is passed over without a word would go unnoticed for ever. When tests were chosen by name, the rest are
-// passed over on purpose.
-const files = new Set(declared.map(({ file }) => file));
-const silent = chosen.length > 0 ? [] : tally.skipped.filter(({ file }) => !files.has(file));
-for (const { file, name } of silent)
-  console.log(`Skipped without a reason: ${relative(root, file)} > ${name}`);
-
-let failed = tally.failed + silent.length;
-if (failed === 0 && code !== 0) failed = 1;
-if (tally.passed === 0 && failed === 0) {
-  console.log("No test ran.");
-  failed = 1;
-}
-console.log(`${tally.passed} passed, ${failed} failed`);
+const { lines, failed } = verdict({ tally, declared, chosen: chosen.length > 0, code });
+for (const line of lines) console.log(line);
 process.exitCode = failed === 0 ? 0 : 1;
