@@ -10,10 +10,10 @@ const MESSAGE: usize = memory.data(40, 16);
 function digest(key: usize, words: u32): u32 {
   const k0 = load<u64>(key);
   const k1 = load<u64>(key, 8);
-  let v0 = k0 ^ ((<u64>0x736f6d65 << 32) | 0x70736575);
-  let v1 = k1 ^ ((<u64>0x646f7261 << 32) | 0x6e646f6d);
-  let v2 = k0 ^ ((<u64>0x6c796765 << 32) | 0x6e657261);
-  let v3 = k1 ^ ((<u64>0x74656462 << 32) | 0x79746573);
+  let v0 = k0 ^ (((<u64>0x736f6d65) << 32) | 0x70736575);
+  let v1 = k1 ^ (((<u64>0x646f7261) << 32) | 0x6e646f6d);
+  let v2 = k0 ^ (((<u64>0x6c796765) << 32) | 0x6e657261);
+  let v3 = k1 ^ (((<u64>0x74656462) << 32) | 0x79746573);
   for (let i: u32 = 0; i < words + 3; i++) {
     // A finishing round is a round that takes in the word 0, after the mark on v2.
     let word: u64 = 0;

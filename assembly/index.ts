@@ -1,4 +1,78 @@
-import { Seq } from "./seq.ts";
-@unmanaged class R { a: Seq; t: f64; b: Seq; }
-export function lt(a: u32, b: u32): bool { return Seq.of(a) < Seq.of(b); }
-export function rec(p: usize): u32 { const r = changetype<R>(p); r.a = r.b.plus(1); if (r.a > r.b) return r.a.since(r.b); return offsetof<R>("b"); }
+import { addAddress, clearAddresses } from "./addresses.ts";
+import {
+  abort,
+  accept,
+  close,
+  forget,
+  listen,
+  listenerInUse,
+  open,
+  portHash,
+  readable,
+  receive,
+  send,
+  setNoDelay,
+  shutdown,
+  writable,
+} from "./calls.ts";
+import { expire } from "./expire.ts";
+import { layOut, staging } from "./pool.ts";
+import { drainEvents } from "./queues.ts";
+import { arrive } from "./receive/input.ts";
+import { fill } from "./send/output.ts";
+import { setNow } from "./time.ts";
+
+// The crossings: one for a batch of packets, due timers or packets to send, and one for a user call. `now` is in
+// microseconds. Calls that may have something to tell leave it in the event area (control.ts).
+
+/** Lay out `octets` of linear memory; seed and settings stand in the control block already. */
+export function init(octets: u32): void {
+  layOut(octets);
+  clearAddresses();
+}
+
+/** Answer for the address in staging (16 octets, IPv4 mapped). */
+export function address(prefix: u32): bool {
+  return addAddress(staging, prefix);
+}
+
+export function input(packets: u32, now: f64): void {
+  setNow(now);
+  arrive(packets);
+  drainEvents();
+}
+
+export function output(packets: u32, octets: u32, now: f64): u32 {
+  setNow(now);
+  const made = fill(packets, octets);
+  drainEvents();
+  return made;
+}
+
+export function timers(slots: u32, now: f64): void {
+  setNow(now);
+  expire(slots);
+  drainEvents();
+}
+
+/** Move waiting events to the event area. */
+export function events(): void {
+  drainEvents();
+}
+
+export {
+  abort,
+  accept,
+  close,
+  forget,
+  listen,
+  listenerInUse,
+  open,
+  portHash,
+  readable,
+  receive,
+  send,
+  setNoDelay,
+  shutdown,
+  writable,
+};

@@ -1,0 +1,301 @@
+import { isConnectable } from "./addresses.ts";
+import { count } from "./counters.ts";
+import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
+import { hash6 } from "./hash.ts";
+import { beginConnection, finish, freeTcb, newTcb, setState } from "./lifecycle.ts";
+import { dequeueAccept, setBacklog } from "./listener.ts";
+import { slotAt, slotsInUse, staging } from "./pool.ts";
+import { handle, raise, release, wantOutput } from "./queues.ts";
+import { sendRoom } from "./send/buffer.ts";
+import { resetConnection } from "./send/replies.ts";
+import { setting } from "./settings.ts";
+import { CTL_HASH_KEY, EV_CLOSED, EV_READABLE, EV_WRITABLE, SET_FIN_TIMEOUT } from "./shared/control.ts";
+import {
+  CNT_ACTIVE_OPENS,
+  CNT_ATTEMPT_FAILS,
+  CNT_ESTAB_RESETS,
+  CNT_TCP_ABORT_ON_CLOSE,
+} from "./shared/counters.ts";
+import {
+  ERR_ABORTED,
+  ERR_AGAIN,
+  ERR_EOF,
+  ERR_IN_USE,
+  ERR_INVALID,
+  ERR_NO_MEMORY,
+  ERR_PIPE,
+  ERR_RESET,
+  ERR_STALE,
+} from "./shared/results.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  FREE,
+  LAST_ACK,
+  LISTEN,
+  SYN_RECEIVED,
+  SYN_SENT,
+  TIME_WAIT,
+} from "./shared/states.ts";
+import { Tcb } from "./tcb.ts";
+import { now, SECOND } from "./time.ts";
+import { armWait } from "./timers.ts";
+import { worthTelling } from "./window.ts";
+
+// The user calls of RFC 9293 §3.10.1 to §3.10.6, carried out for the manager. Addresses and text pass through the
+// staging area. Each returns a count or slot, or an ERR_ of results.ts.
+
+/** OPEN, active. Staging: local address, remote address, 16 octets each. Returns the slot. */
+export function open(family: u32, localPort: u32, remotePort: u32): i32 {
+  const remoteHigh = load<u64>(staging, 16);
+  const remoteLow = load<u64>(staging, 24);
+  if (!isConnectable(remoteHigh, remoteLow)) return ERR_INVALID;
+  const at = newTcb();
+  if (at == 0) return ERR_NO_MEMORY;
+  const tcb = Tcb.at(at);
+  tcb.family = u8(family);
+  tcb.localAddressHigh = load<u64>(staging);
+  tcb.localAddressLow = load<u64>(staging, 8);
+  tcb.remoteAddressHigh = remoteHigh;
+  tcb.remoteAddressLow = remoteLow;
+  tcb.localPort = u16(localPort);
+  tcb.remotePort = u16(remotePort);
+  if (lookupTwin(tcb)) {
+    tcb.state = u8(CLOSED);
+    release(tcb);
+    return ERR_IN_USE;
+  }
+  beginConnection(tcb);
+  setState(tcb, SYN_SENT);
+  tcb.held = 1;
+  tcb.synPending = 1;
+  count(CNT_ACTIVE_OPENS);
+  wantOutput(tcb);
+  return tcb.slot;
+}
+
+/** A number that follows from the addresses in staging, the port and the secret: where to look for a port (RFC 6056). */
+export function portHash(remotePort: u32): u32 {
+  return hash6(CTL_HASH_KEY, staging, staging + 16, remotePort);
+}
+
+/** OPEN, passive. Staging: local address; `family` 0 for all. Returns the slot. */
+export function listen(family: u32, port: u32, backlog: u32): i32 {
+  const high = load<u64>(staging);
+  const low = load<u64>(staging, 8);
+  if (listenerConflicts(u8(family), high, low, u16(port))) return ERR_IN_USE;
+  const at = newTcb();
+  if (at == 0) return ERR_NO_MEMORY;
+  const tcb = Tcb.at(at);
+  tcb.family = u8(family);
+  tcb.localAddressHigh = high;
+  tcb.localAddressLow = low;
+  tcb.localPort = u16(port);
+  tcb.state = u8(LISTEN);
+  tcb.held = 1;
+  setBacklog(tcb, backlog);
+  enterListeners(tcb);
+  return tcb.slot;
+}
+
+/** Whether a listener bound to this address (staging; family 0 for all) and port would be refused. */
+export function listenerInUse(family: u32, port: u32): bool {
+  return listenerConflicts(u8(family), load<u64>(staging), load<u64>(staging, 8), u16(port));
+}
+
+/** The slot of the connection that has waited longest for the listener, held from now on. */
+export function accept(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0 || Tcb.at(at).state != LISTEN) return ERR_STALE;
+  const first = dequeueAccept(Tcb.at(at));
+  if (first == 0) return ERR_AGAIN;
+  const child = Tcb.at(first);
+  child.held = 1;
+  child.listener = 0;
+  // Whatever happened while nobody held it is told again.
+  raise(child, EV_WRITABLE | (child.rcvNxt != child.rcvRead ? EV_READABLE : 0));
+  return child.slot;
+}
+
+/** SEND: queue up to `length` octets that stand `skip` octets into staging. Returns how many were taken. */
+export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  const state = tcb.state;
+  if (
+    tcb.finQueued ||
+    (state != ESTABLISHED && state != CLOSE_WAIT && state != SYN_SENT && state != SYN_RECEIVED)
+  ) {
+    return state == CLOSED && tcb.error ? tcb.error : ERR_PIPE;
+  }
+  const want = min(length, sendRoom(tcb));
+  const taken = tcb.sndStream.put(tcb.sndTextStart, tcb.sndEnd, staging + skip, want);
+  tcb.sndEnd = tcb.sndEnd.plus(taken);
+  if (taken < length) tcb.blocked = 1;
+  if (taken) wantOutput(tcb);
+  return taken;
+}
+
+/** Octets SEND would take now. */
+export function writable(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  return at == 0 ? ERR_STALE : i32(sendRoom(Tcb.at(at)));
+}
+
+/** RECEIVE: copy up to `length` octets to staging, `skip` octets into it. */
+export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  if (tcb.state == SYN_SENT || (tcb.state == SYN_RECEIVED && !tcb.finReceived)) return 0;
+  const end = tcb.finReceived ? tcb.rcvNxt.minus(1) : tcb.rcvNxt;
+  const unread = end.since(tcb.rcvRead);
+  if (unread == 0) {
+    if (tcb.error) return tcb.error;
+    return tcb.finReceived || tcb.state == CLOSED ? ERR_EOF : 0;
+  }
+  const taken = min(length, unread);
+  const from = tcb.rcvRead;
+  tcb.rcvStream.get(from, staging + skip, taken);
+  tcb.rcvRead = from.plus(taken);
+  if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.clear();
+  else tcb.rcvStream.trim(from, tcb.rcvRead);
+  if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {
+    tcb.ackNow = 1;
+    wantOutput(tcb);
+  }
+  return taken;
+}
+
+/** Octets RECEIVE would return now. */
+export function readable(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  return tcb.rcvNxt.since(tcb.rcvRead) - tcb.finReceived;
+}
+
+/** Queue the FIN behind what is queued to be sent (§3.10.4). */
+function queueFin(tcb: Tcb): void {
+  if (tcb.finQueued) return;
+  tcb.finQueued = 1;
+  if (tcb.state == ESTABLISHED) setState(tcb, FIN_WAIT_1);
+  // In SYN-RECEIVED it waits for the ACK of our SYN; in CLOSE-WAIT the state changes when it is sent.
+  wantOutput(tcb);
+}
+
+/** No more to send. */
+export function shutdown(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  if (tcb.state == SYN_SENT) finish(tcb, ERR_ABORTED, EV_CLOSED);
+  else if (tcb.state != CLOSED) queueFin(tcb);
+  return 0;
+}
+
+/** CLOSE by a holder who will not read any more (RFC 1122 §4.2.2.13: half-duplex). */
+export function close(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  const state = tcb.state;
+  if (state == LISTEN) {
+    closeListener(tcb);
+    return 0;
+  }
+  tcb.held = 0;
+  tcb.orphan = 1;
+  if (state == CLOSED) {
+    freeTcb(tcb);
+    return 0;
+  }
+  const unread = tcb.rcvNxt.since(tcb.rcvRead) - tcb.finReceived;
+  if (state == SYN_SENT) finish(tcb, 0, EV_CLOSED);
+  else if (unread && state != TIME_WAIT && state != CLOSING && state != LAST_ACK) {
+    // RFC 2525 §2.17: the peer must learn that its text was not read.
+    count(CNT_TCP_ABORT_ON_CLOSE);
+    if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
+    resetConnection(tcb);
+    finish(tcb, 0, EV_CLOSED);
+  } else {
+    tcb.rcvStream.clear();
+    tcb.rcvRead = tcb.rcvNxt.minus(tcb.finReceived);
+    if (state == FIN_WAIT_2) armWait(tcb, now + f64(setting(SET_FIN_TIMEOUT)) * SECOND);
+    queueFin(tcb);
+  }
+  return 0;
+}
+
+/** ABORT (§3.10.5). */
+export function abort(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  if (tcb.state == LISTEN) {
+    closeListener(tcb);
+    return 0;
+  }
+  tcb.held = 0;
+  tcb.orphan = 1;
+  abortTcb(tcb);
+  return 0;
+}
+
+function abortTcb(tcb: Tcb): void {
+  const state = tcb.state;
+  if (state == CLOSED) {
+    if (!tcb.inAccept) freeTcb(tcb);
+    return;
+  }
+  if (state == SYN_RECEIVED) count(CNT_ATTEMPT_FAILS);
+  else if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
+  // No reset from SYN-SENT, where there is nobody to reset, nor once both FINs have passed.
+  if (state != SYN_SENT && state != CLOSING && state != LAST_ACK && state != TIME_WAIT) resetConnection(tcb);
+  finish(tcb, ERR_ABORTED, EV_CLOSED);
+}
+
+/** The holder has lost interest in a connection that is over and read out. */
+export function forget(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  tcb.held = 0;
+  if (tcb.state == CLOSED) freeTcb(tcb);
+  return 0;
+}
+
+export function setNoDelay(slot: u32, generation: u32, on: bool): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  tcb.noDelay = u8(on);
+  if (on) wantOutput(tcb);
+  return 0;
+}
+
+/** Connections that wait, and those still opening, are reset (§3.10.4: the listener's TCB is deleted). */
+function closeListener(listener: Tcb): void {
+  const self = u32(changetype<usize>(listener));
+  for (;;) {
+    const first = dequeueAccept(listener);
+    if (first == 0) break;
+    abortTcb(Tcb.at(first));
+  }
+  const slots = slotsInUse();
+  for (let i: u32 = 0; i < slots; i++) {
+    const tcb = Tcb.at(slotAt(i));
+    if (tcb.state == SYN_RECEIVED && tcb.passive && tcb.listener == self) abortTcb(tcb);
+  }
+  leaveListeners(listener);
+  listener.state = u8(FREE);
+  listener.held = 0;
+  raise(listener, 0);
+}
+
+if (ERR_RESET == ERR_EOF) ERROR("results must differ");

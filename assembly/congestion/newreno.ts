@@ -1,0 +1,51 @@
+import { currentRto } from "../rtt.ts";
+import { setting } from "../settings.ts";
+import { SET_SLOW_START_AFTER_IDLE } from "../shared/control.ts";
+import { Tcb } from "../tcb.ts";
+import { now } from "../time.ts";
+
+// RFC 5681: slow start and congestion avoidance, in octets.
+
+export const SSTHRESH_INFINITE: u32 = 0x7fffffff;
+const CWND_MAX: u32 = 0x40000000;
+
+/** IW: ten segments, or what RFC 6928 §2 allows of large ones. */
+export function initialWindow(smss: u32): u32 {
+  return min(10 * smss, max(2 * smss, 14600));
+}
+
+export function startWindow(tcb: Tcb): void {
+  // RFC 5681 §3.1: after a lost SYN or SYN,ACK the first flight is one segment.
+  tcb.cwnd = tcb.synRetransmitted ? tcb.sndMss : initialWindow(tcb.sndMss);
+  tcb.ssthresh = SSTHRESH_INFINITE;
+}
+
+/** `acked` octets of new data were acknowledged outside of recovery. */
+export function windowAcked(tcb: Tcb, acked: u32): void {
+  // A window that was not filled says nothing about the path: it does not grow (RFC 7661 §4.3 in spirit).
+  if (!tcb.cwndLimited) return;
+  if (tcb.cwnd < tcb.ssthresh) {
+    // Octets, not ACKs, are counted (RFC 3465), so that one ACK for many segments opens as far as many ACKs do.
+    const grow = min(acked, tcb.ssthresh - tcb.cwnd);
+    tcb.cwnd = min(tcb.cwnd + grow, CWND_MAX);
+    acked -= grow;
+    if (acked == 0) return;
+  }
+  tcb.bytesAckedCa += acked;
+  if (tcb.bytesAckedCa >= tcb.cwnd) {
+    tcb.bytesAckedCa -= tcb.cwnd;
+    tcb.cwnd = min(tcb.cwnd + tcb.sndMss, CWND_MAX);
+  }
+}
+
+/** ssthresh after a loss, eqn. 4: half of what was in flight. */
+export function halve(tcb: Tcb): void {
+  tcb.ssthresh = max(tcb.flightSize / 2, 2 * u32(tcb.sndMss));
+  tcb.bytesAckedCa = 0;
+}
+
+/** §4.1: a sender idle for longer than an RTO begins again with the initial window. */
+export function restartAfterIdle(tcb: Tcb): void {
+  if (!setting(SET_SLOW_START_AFTER_IDLE) || tcb.lastSentAt == 0) return;
+  if (now - tcb.lastSentAt > currentRto(tcb)) tcb.cwnd = min(tcb.cwnd, initialWindow(tcb.sndMss));
+}

@@ -1,0 +1,112 @@
+import { count } from "./counters.ts";
+import { finish } from "./lifecycle.ts";
+import { slotAt, timerArea } from "./pool.ts";
+import { earliest, raise, wantOutput } from "./queues.ts";
+import { timerExpired } from "./recovery/newreno.ts";
+import { currentRto } from "./rtt.ts";
+import { PROBE_DUE } from "./send/output.ts";
+import { setting } from "./settings.ts";
+import {
+  EV_CLOSED,
+  EV_DEADLINE,
+  EV_TIMED_OUT,
+  SET_RETRIES2,
+  SET_SYN_RETRIES,
+  SET_SYNACK_RETRIES,
+} from "./shared/control.ts";
+import {
+  CNT_ATTEMPT_FAILS,
+  CNT_DELAYED_ACKS,
+  CNT_TCP_ABORT_ON_TIMEOUT,
+  CNT_TCP_TIMEOUTS,
+} from "./shared/counters.ts";
+import { ERR_TIMED_OUT } from "./shared/results.ts";
+import { CLOSED, FREE, LISTEN, SYN_RECEIVED, SYN_SENT } from "./shared/states.ts";
+import { Tcb } from "./tcb.ts";
+import { NEVER, now } from "./time.ts";
+import { armRtx } from "./timers.ts";
+
+/** The wheel's entries for the `slots` slots in the timer area have fired. What is not due yet is armed again. */
+export function expire(slots: u32): void {
+  for (let i: u32 = 0; i < slots; i++) {
+    const at = slotAt(load<u32>(timerArea + (i << 2)));
+    if (at == 0) continue;
+    const tcb = Tcb.at(at);
+    if (tcb.state == FREE || tcb.state == LISTEN) continue;
+    tcb.armed = NEVER;
+    if (tcb.ackAt <= now) delayedAck(tcb);
+    if (tcb.rtxAt <= now) retransmission(tcb);
+    if (tcb.waitAt <= now && tcb.state != CLOSED) {
+      // TIME-WAIT is over, or the orphan's peer has had its time; the holder of the first was told when it began.
+      finish(tcb, 0, tcb.orphan ? EV_CLOSED : 0);
+    }
+    if (tcb.state != FREE && earliest(tcb) < tcb.armed) raise(tcb, EV_DEADLINE);
+  }
+}
+
+function delayedAck(tcb: Tcb): void {
+  tcb.ackAt = NEVER;
+  tcb.ackNow = 1;
+  count(CNT_DELAYED_ACKS);
+  wantOutput(tcb);
+}
+
+/** The retransmission timer, RFC 6298 §5.4 to §5.6, or the zero-window probe's. */
+function retransmission(tcb: Tcb): void {
+  tcb.rtxAt = NEVER;
+  if (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED) {
+    repeatSyn(tcb);
+    return;
+  }
+  if (tcb.sndWnd == 0 || tcb.sndNxt == tcb.sndUna) {
+    askWindow(tcb);
+    return;
+  }
+  count(CNT_TCP_TIMEOUTS);
+  if (i32(tcb.retransmits) >= setting(SET_RETRIES2)) {
+    giveUp(tcb);
+    return;
+  }
+  timerExpired(tcb);
+  tcb.retransmits++;
+  tcb.backoff++;
+  armRtx(tcb, now + currentRto(tcb));
+  wantOutput(tcb);
+}
+
+function repeatSyn(tcb: Tcb): void {
+  count(CNT_TCP_TIMEOUTS);
+  const most = setting(tcb.state == SYN_SENT ? SET_SYN_RETRIES : SET_SYNACK_RETRIES);
+  if (i32(tcb.retransmits) >= most) {
+    count(CNT_ATTEMPT_FAILS);
+    // Nobody has heard of a connection that a peer began and never finished.
+    finish(tcb, ERR_TIMED_OUT, tcb.passive ? 0 : EV_TIMED_OUT);
+    return;
+  }
+  tcb.retransmits++;
+  tcb.backoff++;
+  tcb.synRetransmitted = 1;
+  tcb.synPending = 1;
+  armRtx(tcb, now + currentRto(tcb));
+  wantOutput(tcb);
+}
+
+/** RFC 9293 §3.8.6.1: ask, ever more rarely, and for as long as there is an answer (MUST-37). */
+function askWindow(tcb: Tcb): void {
+  if (i32(tcb.probes) >= setting(SET_RETRIES2)) {
+    giveUp(tcb);
+    return;
+  }
+  if (tcb.sndWnd == 0) {
+    tcb.probes++;
+    if (tcb.backoff < 32) tcb.backoff++;
+  }
+  tcb.probing = PROBE_DUE;
+  armRtx(tcb, now + currentRto(tcb));
+  wantOutput(tcb);
+}
+
+function giveUp(tcb: Tcb): void {
+  count(CNT_TCP_ABORT_ON_TIMEOUT);
+  finish(tcb, ERR_TIMED_OUT, EV_TIMED_OUT);
+}

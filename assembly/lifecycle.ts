@@ -1,0 +1,206 @@
+import { addressHigh, addressLow } from "./addresses.ts";
+import { add, sum } from "./checksum.ts";
+import { startWindow } from "./congestion/newreno.ts";
+import { count, uncount } from "./counters.ts";
+import { enterTable, leaveTable } from "./demux.ts";
+import { hash6 } from "./hash.ts";
+import { isn } from "./isn.ts";
+import { backlogLeft, leaveBacklog } from "./listener.ts";
+import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
+import { WINDOW_SCALE_MAX } from "./packet/options.ts";
+import { segment, TCP_HEADER } from "./packet/segment.ts";
+import { takeSlot } from "./pool.ts";
+import { raise, release } from "./queues.ts";
+import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
+import { Seq } from "./seq.ts";
+import { setting } from "./settings.ts";
+import {
+  CTL_HASH_KEY,
+  CTL_SECRET,
+  EV_CLOSED,
+  EV_ESTABLISHED,
+  EV_WRITABLE,
+  SET_FIN_TIMEOUT,
+  SET_MTU,
+  SET_RMEM_DEFAULT,
+  SET_RMEM_MAX,
+  SET_WINDOW_SCALING,
+} from "./shared/control.ts";
+import { CNT_CURR_ESTAB, CNT_TW } from "./shared/counters.ts";
+import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT } from "./shared/states.ts";
+import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
+import { Tcb } from "./tcb.ts";
+import { NEVER, now, SECOND } from "./time.ts";
+import { armWait, disarmAll } from "./timers.ts";
+
+// How a connection begins, changes state and ends.
+
+/** RFC 9293 §3.4.2: MSL is two minutes there, 30 seconds in Linux: TIME-WAIT lasts 60. */
+const TIME_WAIT_MICROS: f64 = 60 * SECOND;
+
+/** RFC 9293 MUST-15. */
+const MSS_DEFAULT_4: u32 = 536;
+const MSS_DEFAULT_6: u32 = 1220;
+/** Linux's tcp_min_snd_mss: a peer that asks for less gets segments of this, or it could make us send one octet each. */
+const MSS_MIN: u32 = 48;
+
+/** Segments acknowledged at once when a connection is young (Linux's quick ACKs): the peer is in slow start. */
+const QUICK_ACKS: u8 = 16;
+
+/** A TCB with no deadline and nothing in it, or 0 when there is no slot. */
+export function newTcb(): usize {
+  const at = takeSlot();
+  if (at == 0) return 0;
+  const tcb = Tcb.at(at);
+  disarmAll(tcb);
+  tcb.armed = NEVER;
+  return at;
+}
+
+function headers(family: u32): u32 {
+  return (family == 4 ? IPV4_HEADER : IPV6_HEADER) + TCP_HEADER;
+}
+
+/** Fill what follows from the 4-tuple, which must stand in `tcb`, choose the ISN, and enter the table. */
+export function beginConnection(tcb: Tcb): void {
+  const at = changetype<usize>(tcb);
+  const skip: u32 = tcb.family == 4 ? 12 : 0;
+  const local = at + TCB_LOCAL_ADDRESS + skip;
+  const remote = at + TCB_REMOTE_ADDRESS + skip;
+  const length: u32 = 16 - skip;
+  tcb.pseudo = u16(add(add(sum(local, length), sum(remote, length)), PROTOCOL_TCP << 8));
+  const ports = u32(tcb.localPort) | (u32(tcb.remotePort) << 16);
+  const random = hash6(CTL_HASH_KEY, at + TCB_LOCAL_ADDRESS, at + TCB_REMOTE_ADDRESS, ports);
+  // RFC 6437 §3: a flow label per flow, hard to guess. The identification only has to differ from flow to flow, for
+  // every packet says "don't fragment" (RFC 6864).
+  tcb.flowLabel = random & 0xfffff;
+  tcb.ipId = u16(random >> 16);
+
+  setIss(tcb, Seq.of(isn(tcb.family, local, tcb.localPort, remote, tcb.remotePort, CTL_SECRET, now)));
+  tcb.rto = RTO_INITIAL;
+
+  const mtu: u32 = setting(SET_MTU);
+  tcb.advMss = u16(mtu - headers(tcb.family));
+  tcb.sndMss = u16(min<u32>(tcb.advMss, tcb.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6));
+  tcb.rcvMss = u16(min<u32>(tcb.advMss, MSS_DEFAULT_4));
+  tcb.rcvBuf = setting(SET_RMEM_DEFAULT);
+  tcb.quickAcks = QUICK_ACKS;
+  // RFC 7323 §2: offered by whoever opens; whether it is used is known when both SYNs are.
+  tcb.windowScaling = u8(setting(SET_WINDOW_SCALING) != 0);
+  if (tcb.windowScaling) {
+    let scale: u32 = 0;
+    while (scale < WINDOW_SCALE_MAX && u32(setting(SET_RMEM_MAX)) > u32(0xffff) << scale) scale++;
+    tcb.rcvWscale = u8(scale);
+  }
+  enterTable(tcb);
+}
+
+export function setIss(tcb: Tcb, iss: Seq): void {
+  tcb.iss = iss;
+  tcb.sndUna = iss;
+  tcb.sndNxt = iss;
+  tcb.sndEnd = iss.plus(1);
+  tcb.sndSml = iss;
+  tcb.recover = iss.minus(1);
+  tcb.rexmitNxt = iss;
+}
+
+/** Take IRS, MSS and window scale from the SYN in `segment`. */
+export function takeSyn(tcb: Tcb): void {
+  tcb.irs = segment.seq;
+  tcb.rcvNxt = segment.seq.plus(1);
+  tcb.rcvRead = tcb.rcvNxt;
+  tcb.rcvAcked = tcb.rcvNxt;
+  // The window of a SYN is never scaled, and our own SYN offers at most what its field says.
+  tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf, 0xffff));
+  let mss: u32 = tcb.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
+  if (segment.hasMss && segment.mss != 0) mss = max(segment.mss, MSS_MIN);
+  // RFC 9293 MUST-16: Eff.snd.MSS; no option but those of a SYN is sent.
+  tcb.sndMss = u16(min<u32>(mss, u32(setting(SET_MTU)) - headers(tcb.family)));
+  if (!segment.hasWindowScale) {
+    tcb.windowScaling = 0;
+    tcb.rcvWscale = 0;
+  } else if (tcb.windowScaling) tcb.sndWscale = u8(segment.windowScale);
+  startWindow(tcb);
+}
+
+/** Set a child's 4-tuple from the SYN in `segment`. */
+export function takeTuple(tcb: Tcb): void {
+  tcb.family = u8(segment.family);
+  tcb.localAddressHigh = addressHigh(segment.family, segment.destination);
+  tcb.localAddressLow = addressLow(segment.family, segment.destination);
+  tcb.remoteAddressHigh = addressHigh(segment.family, segment.source);
+  tcb.remoteAddressLow = addressLow(segment.family, segment.source);
+  tcb.localPort = u16(segment.destinationPort);
+  tcb.remotePort = u16(segment.sourcePort);
+}
+
+/** Linux counts ESTABLISHED and CLOSE-WAIT as current (tcpCurrEstab, RFC 4022). */
+function isCurrent(state: i32): bool {
+  return state == ESTABLISHED || state == CLOSE_WAIT;
+}
+
+export function setState(tcb: Tcb, state: i32): void {
+  if (isCurrent(tcb.state) != isCurrent(state)) {
+    if (isCurrent(state)) count(CNT_CURR_ESTAB);
+    else uncount(CNT_CURR_ESTAB);
+  }
+  tcb.state = u8(state);
+}
+
+/** Both SYNs are acknowledged. */
+export function establish(tcb: Tcb): void {
+  setState(tcb, ESTABLISHED);
+  tcb.retransmits = 0;
+  tcb.backoff = 0;
+  if (tcb.synRetransmitted) afterSynLoss(tcb);
+  startWindow(tcb);
+  raise(tcb, EV_ESTABLISHED | EV_WRITABLE);
+}
+
+/** RFC 9293 §3.10.7.4: other timers off, 2 MSL on. Also called to start it again. */
+export function enterTimeWait(tcb: Tcb): void {
+  if (tcb.state != TIME_WAIT) {
+    setState(tcb, TIME_WAIT);
+    count(CNT_TW);
+    tcb.sndStream.clear();
+    tcb.runs.clear();
+    raise(tcb, EV_CLOSED);
+  }
+  const ackAt = tcb.ackAt;
+  disarmAll(tcb);
+  tcb.ackAt = ackAt;
+  armWait(tcb, now + TIME_WAIT_MICROS);
+}
+
+/** Our FIN is acknowledged. Nobody waits for the peer's once the holder has gone: Linux's tcp_fin_timeout. */
+export function enterFinWait2(tcb: Tcb): void {
+  setState(tcb, FIN_WAIT_2);
+  if (tcb.orphan) armWait(tcb, now + f64(setting(SET_FIN_TIMEOUT)) * SECOND);
+}
+
+/** The connection is over: `error` (results.ts) says how, 0 for well; `event` is told to the holder. */
+export function finish(tcb: Tcb, error: i32, event: u32): void {
+  if (tcb.state == CLOSED) return;
+  if (tcb.state == SYN_RECEIVED && tcb.passive) leaveBacklog(tcb);
+  leaveTable(tcb);
+  setState(tcb, CLOSED);
+  disarmAll(tcb);
+  tcb.error = error;
+  tcb.sndStream.clear();
+  tcb.runs.clear();
+  if (event) raise(tcb, event);
+  if (!tcb.held && !tcb.inAccept) freeTcb(tcb);
+}
+
+/** Give back a TCB in CLOSED, with whatever it still holds. */
+export function freeTcb(tcb: Tcb): void {
+  assert(tcb.state == CLOSED && !tcb.inAccept);
+  tcb.rcvStream.clear();
+  release(tcb);
+}
+
+/** A SYN,ACK of ours is acknowledged: whether the listener still has a place for the connection. */
+export function canAccept(tcb: Tcb): bool {
+  return backlogLeft(tcb) != 0;
+}

@@ -1,0 +1,118 @@
+import { finish, sum } from "../checksum.ts";
+import { count } from "../counters.ts";
+import {
+  CNT_IN_HDR_ERRORS,
+  CNT_IN_TRUNCATED_PKTS,
+  CNT_IN_UNKNOWN_PROTOS,
+  CNT_REASM_FAILS,
+  CNT_REASM_REQDS,
+} from "../shared/counters.ts";
+
+export const IPV4_HEADER: u32 = 20;
+export const IPV6_HEADER: u32 = 40;
+
+export const PROTOCOL_TCP: u32 = 6;
+
+const HOP_BY_HOP: u32 = 0;
+const ROUTING: u32 = 43;
+const FRAGMENT: u32 = 44;
+const DESTINATION_OPTIONS: u32 = 60;
+
+/** The IP packet being processed: a view of its headers, filled by `parseIp`. */
+@unmanaged
+@final
+export class IpPacket {
+  family: u32;
+  source: usize;
+  destination: usize;
+  protocol: u32;
+  payload: usize;
+  payloadLength: u32;
+  ecn: u32;
+}
+
+export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 8, 8));
+if (offsetof<IpPacket>() > sizeof<usize>() * 8) ERROR("IpPacket outgrew its place");
+
+function drop(counter: usize): bool {
+  count(counter);
+  return false;
+}
+
+/** Check and open the IP packet of `length` octets at `at`. False when it was dropped, which is then counted. */
+export function parseIp(at: usize, length: u32): bool {
+  if (length == 0) return drop(CNT_IN_TRUNCATED_PKTS);
+  const version: u32 = load<u8>(at) >> 4;
+  if (version == 4) return parseIpv4(at, length);
+  if (version == 6) return parseIpv6(at, length);
+  return drop(CNT_IN_HDR_ERRORS);
+}
+
+/** RFC 791 §3.1, RFC 1122 §3.2.1. Options are skipped. */
+function parseIpv4(at: usize, length: u32): bool {
+  if (length < IPV4_HEADER) return drop(CNT_IN_TRUNCATED_PKTS);
+  const header: u32 = (load<u8>(at) & 15) << 2;
+  const total: u32 = bswap<u16>(load<u16>(at, 2));
+  if (header < IPV4_HEADER || total < header) return drop(CNT_IN_HDR_ERRORS);
+  if (total > length) return drop(CNT_IN_TRUNCATED_PKTS);
+  if (finish(sum(at, header)) != 0) return drop(CNT_IN_HDR_ERRORS);
+  // More fragments, or not the first: reassembly is not part of the engine yet.
+  if ((load<u16>(at, 6) & 0xff3f) != 0) {
+    count(CNT_REASM_REQDS);
+    return drop(CNT_REASM_FAILS);
+  }
+  ip.family = 4;
+  ip.source = at + 12;
+  ip.destination = at + 16;
+  ip.protocol = load<u8>(at, 9);
+  ip.ecn = load<u8>(at, 1) & 3;
+  ip.payload = at + header;
+  ip.payloadLength = total - header;
+  return true;
+}
+
+/** RFC 8200 §3 and §4: extension headers are skipped; an atomic fragment is a whole packet (RFC 6946). */
+function parseIpv6(at: usize, length: u32): bool {
+  if (length < IPV6_HEADER) return drop(CNT_IN_TRUNCATED_PKTS);
+  let left: u32 = bswap<u16>(load<u16>(at, 4));
+  if (left + IPV6_HEADER > length) return drop(CNT_IN_TRUNCATED_PKTS);
+  let next: u32 = load<u8>(at, 6);
+  let payload = at + IPV6_HEADER;
+  while (next == HOP_BY_HOP || next == DESTINATION_OPTIONS || next == ROUTING || next == FRAGMENT) {
+    if (left < 8) return drop(CNT_IN_TRUNCATED_PKTS);
+    let octets: u32 = 8;
+    if (next == FRAGMENT) {
+      // Offset and the M flag must both be zero: the two reserved bits between them may hold anything.
+      if ((load<u16>(payload, 2) & 0xf9ff) != 0) {
+        count(CNT_REASM_REQDS);
+        return drop(CNT_REASM_FAILS);
+      }
+    } else {
+      octets += u32(load<u8>(payload, 1)) << 3;
+      // RFC 8200 §4.4: segments left of an unrecognised routing type means the packet is not for us.
+      if (next == ROUTING && load<u8>(payload, 3) != 0) return drop(CNT_IN_HDR_ERRORS);
+    }
+    if (octets > left) return drop(CNT_IN_HDR_ERRORS);
+    next = load<u8>(payload);
+    payload += octets;
+    left -= octets;
+  }
+  if (next == 59) return drop(CNT_IN_UNKNOWN_PROTOS);
+  ip.family = 6;
+  ip.source = at + 8;
+  ip.destination = at + 24;
+  ip.protocol = next;
+  ip.ecn = (load<u8>(at, 1) >> 4) & 3;
+  ip.payload = payload;
+  ip.payloadLength = left;
+  return true;
+}
+
+/** RFC 9293 §3.1: the pseudo-header of `length` octets of TCP, to be added to the sum over them. */
+export function pseudoSum(family: u32, source: usize, destination: usize, length: u32): u32 {
+  const octets: u32 = family == 4 ? 4 : 16;
+  const total =
+    sum(source, octets) + sum(destination, octets) + bswap<u16>(u16(length)) + (PROTOCOL_TCP << 8);
+  const folded = (total & 0xffff) + (total >>> 16);
+  return (folded & 0xffff) + (folded >>> 16);
+}

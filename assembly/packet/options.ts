@@ -1,0 +1,55 @@
+import { Segment, SYN, TCP_HEADER } from "./segment.ts";
+
+const EOL: u32 = 0;
+const NOP: u32 = 1;
+const MSS: u32 = 2;
+const WINDOW_SCALE: u32 = 3;
+
+/** RFC 7323 §2.3: a larger shift counts as this. */
+export const WINDOW_SCALE_MAX: u32 = 14;
+
+/**
+ * Read the options of the TCP header at `header` into `segment`. Unknown options are skipped by their length
+ * (RFC 9293 §3.1, MUST-6); a length below two or past the header ends the reading (MUST-7), with what was read kept.
+ * Of an option that stands twice the last counts. False when a length was impossible.
+ */
+export function parseOptions(header: usize, headerLength: u32, segment: Segment): bool {
+  segment.hasMss = false;
+  segment.mss = 0;
+  segment.hasWindowScale = false;
+  segment.windowScale = 0;
+  const syn = segment.has(SYN);
+  let at = TCP_HEADER;
+  while (at < headerLength) {
+    const kind: u32 = load<u8>(header + at);
+    if (kind == EOL) return true;
+    if (kind == NOP) {
+      at++;
+      continue;
+    }
+    if (at + 1 >= headerLength) return false;
+    const length: u32 = load<u8>(header + at + 1);
+    if (length < 2 || at + length > headerLength) return false;
+    // MSS and window scale mean something on a SYN only, and at their own length only.
+    if (syn) {
+      if (kind == MSS && length == 4) {
+        segment.hasMss = true;
+        segment.mss = bswap<u16>(load<u16>(header + at + 2));
+      } else if (kind == WINDOW_SCALE && length == 3) {
+        segment.hasWindowScale = true;
+        segment.windowScale = min<u32>(load<u8>(header + at + 2), WINDOW_SCALE_MAX);
+      }
+    }
+    at += length;
+  }
+  return true;
+}
+
+/** Write MSS, and window scale when `scale` is not negative; returns the octets written, a multiple of four. */
+export function writeSynOptions(to: usize, mss: u32, scale: i32): u32 {
+  store<u16>(to, 0x0402);
+  store<u16>(to, bswap<u16>(u16(mss)), 2);
+  if (scale < 0) return 4;
+  store<u32>(to, 0x00030301 | (u32(scale) << 24), 4);
+  return 8;
+}

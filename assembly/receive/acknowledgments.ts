@@ -1,0 +1,87 @@
+import { count } from "../counters.ts";
+import { FIN, SYN, segment } from "../packet/segment.ts";
+import { raise, wantOutput } from "../queues.ts";
+import { duplicateAck, newlyAcked } from "../recovery/newreno.ts";
+import { currentRto, finishTiming } from "../rtt.ts";
+import { sendRoom } from "../send/buffer.ts";
+import { Seq } from "../seq.ts";
+import { EV_WRITABLE } from "../shared/control.ts";
+import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
+import { Tcb } from "../tcb.ts";
+import { NEVER, now } from "../time.ts";
+import { armRtx } from "../timers.ts";
+
+// RFC 9293 §3.10.7.4, fifth step, for synchronized states: what an acceptable ACK does to the send side.
+
+/** SND.UNA moves to `ack`, which lies in (SND.UNA, SND.NXT]. */
+export function acknowledge(tcb: Tcb, ack: Seq): void {
+  const from = tcb.sndTextStart;
+  const acked = ack.since(tcb.sndUna);
+  tcb.sndUna = ack;
+  const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
+  if (to != from) {
+    tcb.bytesAcked += to.since(from);
+    if (to == tcb.sndEnd) tcb.sndStream.clear();
+    else tcb.sndStream.trim(from, to);
+  }
+  tcb.retransmits = 0;
+  tcb.backoff = 0;
+  tcb.probes = 0;
+  finishTiming(tcb);
+  newlyAcked(tcb, acked);
+  // RFC 6298 5.2 and 5.3: off when all is acknowledged, started afresh otherwise.
+  if (tcb.sndUna == tcb.sndNxt) {
+    tcb.rtxAt = NEVER;
+    tcb.probing = 0;
+  } else armRtx(tcb, now + currentRto(tcb));
+  // Two thirds may fill up again before the writer is woken: it is woken for something.
+  if (tcb.blocked && sendRoom(tcb) >= tcb.sndEnd.since(tcb.sndTextStart) >> 1) {
+    tcb.blocked = 0;
+    raise(tcb, EV_WRITABLE);
+  }
+  wantOutput(tcb);
+}
+
+/** Take SND.WND from the segment: only a newer segment, or an equally new one with a newer ACK, may change it. */
+export function updateWindow(tcb: Tcb): bool {
+  if (!(tcb.sndWl1 < segment.seq || (tcb.sndWl1 == segment.seq && tcb.sndWl2 <= segment.ack))) return false;
+  const window = segment.has(SYN) ? segment.window : segment.window << tcb.sndWscale;
+  const opened = window != tcb.sndWnd;
+  tcb.sndWl1 = segment.seq;
+  tcb.sndWl2 = segment.ack;
+  if (opened) {
+    const closed = tcb.sndWnd == 0;
+    tcb.sndWnd = window;
+    tcb.maxSndWnd = max(tcb.maxSndWnd, window);
+    if (closed && tcb.probing) {
+      // Open again: the next timer is for retransmission, at its own interval.
+      tcb.backoff = 0;
+      tcb.probing = 0;
+      if (tcb.flightSize) armRtx(tcb, now + currentRto(tcb));
+      else tcb.rtxAt = NEVER;
+    }
+    wantOutput(tcb);
+  }
+  return opened;
+}
+
+/** Process the ACK of `segment`, which lies in [SND.UNA - MAX.SND.WND, SND.NXT]. */
+export function checkAckField(tcb: Tcb): void {
+  if (segment.ack > tcb.sndUna) {
+    if (segment.textLength == 0) count(CNT_TCP_PURE_ACKS);
+    acknowledge(tcb, segment.ack);
+    updateWindow(tcb);
+    return;
+  }
+  if (segment.ack != tcb.sndUna) return;
+  tcb.probes = 0;
+  const changed = updateWindow(tcb);
+  // RFC 5681 §2: data in flight, no text, no SYN or FIN, same acknowledgment, same window.
+  if (!changed && tcb.flightSize && segment.textLength == 0 && !segment.has(SYN | FIN) && tcb.sndWnd)
+    duplicateAck(tcb);
+}
+
+/** Whether our FIN was sent and is acknowledged. */
+export function finAcknowledged(tcb: Tcb): bool {
+  return tcb.finSent != 0 && tcb.sndUna == tcb.sndEnd.plus(1);
+}

@@ -1,0 +1,107 @@
+import { count } from "../counters.ts";
+import { segment } from "../packet/segment.ts";
+import { raise, wantOutput } from "../queues.ts";
+import { Seq } from "../seq.ts";
+import { setting } from "../settings.ts";
+import { EV_READABLE, SET_DELACK_MS } from "../shared/control.ts";
+import {
+  CNT_TCP_OFO_DROP,
+  CNT_TCP_OFO_MERGE,
+  CNT_TCP_OFO_QUEUE,
+  CNT_TCP_RCV_Q_DROP,
+} from "../shared/counters.ts";
+import { BLOCK_SIZE } from "../shared/sizes.ts";
+import { Tcb } from "../tcb.ts";
+import { MILLISECOND, NEVER, now } from "../time.ts";
+import { armAck } from "../timers.ts";
+
+// RFC 9293 §3.10.7.4, seventh step: text goes where its sequence numbers say.
+
+export function ackAtOnce(tcb: Tcb): void {
+  tcb.ackNow = 1;
+  wantOutput(tcb);
+}
+
+/** An immediate duplicate ACK, one for each segment that asks for it (RFC 5681 §4.2). */
+export function duplicateAckOwed(tcb: Tcb): void {
+  if (tcb.acksOwed < 0xffff) tcb.acksOwed++;
+  wantOutput(tcb);
+}
+
+/** RFC 9293 §3.8.6.3, RFC 5681 §4.2: at once for every second full segment, else within the delay. */
+function ackText(tcb: Tcb): void {
+  if (tcb.quickAcks) {
+    tcb.quickAcks--;
+    ackAtOnce(tcb);
+  } else if (tcb.rcvNxt.since(tcb.rcvAcked) >= 2 * u32(tcb.rcvMss)) ackAtOnce(tcb);
+  else if (tcb.ackAt == NEVER) armAck(tcb, now + f64(setting(SET_DELACK_MS)) * MILLISECOND);
+}
+
+/** Store the text of `segment`, which has been trimmed to the window. */
+export function segmentText(tcb: Tcb): void {
+  const length = segment.textLength;
+  tcb.dataSegsIn++;
+  // What the peer's full segments look like, for "every second full segment".
+  if (length > tcb.rcvMss) tcb.rcvMss = u16(min<u32>(length, tcb.advMss));
+  if (segment.seq == tcb.rcvNxt) inOrder(tcb, length);
+  else outOfOrder(tcb, length);
+}
+
+function inOrder(tcb: Tcb, length: u32): void {
+  let stored = tcb.rcvStream.put(tcb.rcvRead, segment.seq, segment.text, length);
+  if (stored < length && tcb.runs.count) {
+    // Memory has ended: text that cannot be read yet makes room for text that can (RFC 2018 §8 allows to renege).
+    dropRuns(tcb);
+    stored += tcb.rcvStream.put(
+      tcb.rcvRead,
+      segment.seq.plus(stored),
+      segment.text + stored,
+      length - stored,
+    );
+  }
+  if (stored < length) {
+    count(CNT_TCP_RCV_Q_DROP);
+    ackAtOnce(tcb);
+    if (stored == 0) return;
+  }
+  const from = tcb.rcvNxt;
+  tcb.rcvNxt = from.plus(stored);
+  if (tcb.runs.count) {
+    // RFC 5681 §4.2: a segment that fills a hole, wholly or in part, is acknowledged at once.
+    tcb.rcvNxt = tcb.runs.take(from, tcb.rcvNxt);
+    ackAtOnce(tcb);
+  } else ackText(tcb);
+  tcb.bytesReceived += tcb.rcvNxt.since(from);
+  raise(tcb, EV_READABLE);
+}
+
+/** Forget what lies beyond RCV.NXT, giving back the blocks that hold nothing else. */
+function dropRuns(tcb: Tcb): void {
+  const runs = tcb.runs;
+  const last = runs.end(runs.count - 1);
+  // From the first block that begins at or beyond RCV.NXT, up to and including the one with the last octet.
+  const next = Seq.of((tcb.rcvNxt.u32 + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1));
+  const end = Seq.of((last.u32 + BLOCK_SIZE - 1) & ~(BLOCK_SIZE - 1));
+  if (end > next) tcb.rcvStream.trim(next, end);
+  runs.clear();
+  count(CNT_TCP_OFO_DROP);
+}
+
+function outOfOrder(tcb: Tcb, length: u32): void {
+  duplicateAckOwed(tcb);
+  const end = segment.seq.plus(length);
+  if (tcb.runs.covers(tcb.rcvNxt, segment.seq, end)) {
+    count(CNT_TCP_OFO_MERGE);
+    return;
+  }
+  if (!tcb.runs.hasRoom()) {
+    count(CNT_TCP_OFO_DROP);
+    return;
+  }
+  const stored = tcb.rcvStream.put(tcb.rcvRead, segment.seq, segment.text, length);
+  if (stored < length) count(CNT_TCP_OFO_DROP);
+  if (stored) {
+    tcb.runs.insert(tcb.rcvNxt, segment.seq, segment.seq.plus(stored));
+    count(CNT_TCP_OFO_QUEUE);
+  } else if (tcb.runs.count == 0) tcb.runs.clear();
+}

@@ -1,0 +1,88 @@
+import { halve, windowAcked } from "../congestion/newreno.ts";
+import { count } from "../counters.ts";
+import { wantOutput } from "../queues.ts";
+import { stopTiming } from "../rtt.ts";
+import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
+import { Tcb } from "../tcb.ts";
+
+// RFC 6582 (NewReno) on RFC 5681, with limited transmit (RFC 3042): loss recovery for a peer without SACK.
+
+/** Linux's names for the states: tcp_info's ca_state. */
+export const CA_OPEN: u8 = 0;
+export const CA_DISORDER: u8 = 1;
+export const CA_RECOVERY: u8 = 3;
+export const CA_LOSS: u8 = 4;
+
+const DUP_ACK_THRESHOLD: u32 = 3;
+
+/** A duplicate ACK (RFC 5681 §2) has arrived. */
+export function duplicateAck(tcb: Tcb): void {
+  tcb.dupAcks++;
+  if (tcb.caState == CA_RECOVERY) {
+    // §3.2 step 3: another segment has left the network.
+    tcb.cwnd += tcb.sndMss;
+  } else if (tcb.caState == CA_LOSS) {
+    return;
+  } else if (tcb.dupAcks < DUP_ACK_THRESHOLD) {
+    tcb.caState = CA_DISORDER;
+  } else if (tcb.dupAcks == DUP_ACK_THRESHOLD && tcb.sndUna.minus(1) > tcb.recover) {
+    // §3.2 step 1: only when the ACK covers more than the last recovery did, lest our own retransmissions' duplicates
+    // set off another.
+    halve(tcb);
+    tcb.recover = tcb.sndNxt.minus(1);
+    tcb.cwnd = tcb.ssthresh + 3 * u32(tcb.sndMss);
+    tcb.caState = CA_RECOVERY;
+    tcb.rexmitOne = 1;
+    stopTiming(tcb);
+    count(CNT_TCP_FAST_RETRANS);
+  }
+  wantOutput(tcb);
+}
+
+/** What may be in flight beyond cwnd: RFC 3042, a new segment for each of the first two duplicates. */
+export function limitedTransmit(tcb: Tcb): u32 {
+  return tcb.caState == CA_DISORDER ? min(tcb.dupAcks, DUP_ACK_THRESHOLD - 1) * tcb.sndMss : 0;
+}
+
+/** `acked` octets are newly acknowledged; SND.UNA has moved already. */
+export function newlyAcked(tcb: Tcb, acked: u32): void {
+  if (tcb.caState == CA_RECOVERY) {
+    const mss: u32 = tcb.sndMss;
+    if (tcb.sndUna > tcb.recover) {
+      // §3.2 step 3, full acknowledgment, option 1: no burst.
+      tcb.cwnd = min(tcb.ssthresh, max(tcb.flightSize, mss) + mss);
+      tcb.caState = CA_OPEN;
+    } else {
+      // Partial: the next hole begins at SND.UNA. Deflate by what left the network, add back one segment.
+      tcb.rexmitOne = 1;
+      tcb.cwnd -= min(tcb.cwnd - mss, acked);
+      if (acked >= mss) tcb.cwnd += mss;
+    }
+  } else {
+    if (tcb.caState == CA_LOSS) {
+      if (tcb.rexmitNxt < tcb.sndUna) tcb.rexmitNxt = tcb.sndUna;
+      if (tcb.sndUna > tcb.recover) tcb.caState = CA_OPEN;
+      // Go-back-N is limited by cwnd as long as it lasts, whatever the last output looked like.
+      tcb.cwndLimited = 1;
+    } else {
+      tcb.caState = CA_OPEN;
+      // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
+      if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
+    }
+    windowAcked(tcb, acked);
+  }
+  tcb.dupAcks = 0;
+}
+
+/** RFC 5681 §3.1, eqn. 4 and LW: the retransmission timer has expired. */
+export function timerExpired(tcb: Tcb): void {
+  // ssthresh is set once for a segment, however often its timer expires.
+  if (tcb.retransmits == 0) halve(tcb);
+  tcb.cwnd = tcb.sndMss;
+  tcb.caState = CA_LOSS;
+  tcb.recover = tcb.sndNxt.minus(1);
+  tcb.rexmitNxt = tcb.sndUna;
+  tcb.rexmitOne = 0;
+  tcb.dupAcks = 0;
+  stopTiming(tcb);
+}

@@ -1,0 +1,78 @@
+import { setting } from "./settings.ts";
+import { SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
+import { Tcb } from "./tcb.ts";
+import { MILLISECOND, now, SECOND } from "./time.ts";
+
+// RFC 6298. SRTT and RTTVAR are microseconds in floating point: exact, and as fast as integers.
+
+/** Before the first measurement (2.1). */
+export const RTO_INITIAL: u32 = 1000000;
+/** What 5.7 asks for once a SYN had to be repeated. */
+export const RTO_AFTER_SYN_LOSS: u32 = 3000000;
+/** G: the API's time is finer, but timers need not be. */
+const GRANULARITY: f64 = 1000;
+
+/** SRTT after a measurement of `sample`; the first one stands for itself (2.2, 2.3). */
+export function nextSrtt(srtt: f64, first: bool, sample: f64): f64 {
+  return first ? sample : srtt + (sample - srtt) / 8;
+}
+
+/** RTTVAR after a measurement; takes the SRTT from before it (2.3: RTTVAR is updated first). */
+export function nextRttvar(rttvar: f64, srtt: f64, first: bool, sample: f64): f64 {
+  return first ? sample / 2 : rttvar + (Math.abs(srtt - sample) - rttvar) / 4;
+}
+
+/** SRTT + max(G, 4 RTTVAR), without bounds. */
+export function unclampedRto(srtt: f64, rttvar: f64): f64 {
+  return srtt + Math.max(GRANULARITY, 4 * rttvar);
+}
+
+/** Take a measurement of `sample` microseconds into the estimate of `tcb`. */
+export function measured(tcb: Tcb, sample: f64): void {
+  // A round trip within one tick of the caller's clock is still one: zero would mean "none yet" everywhere.
+  sample = max(sample, 1);
+  const first = tcb.srtt == 0;
+  tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
+  tcb.srtt = nextSrtt(tcb.srtt, first, sample);
+  if (first || sample < tcb.rttMin) tcb.rttMin = sample;
+  tcb.rto = u32(
+    min(
+      max(unclampedRto(tcb.srtt, tcb.rttvar), f64(setting(SET_RTO_MIN_US))),
+      f64(setting(SET_RTO_MAX_MS)) * MILLISECOND,
+    ),
+  );
+}
+
+/** The time to wait for an acknowledgment now, with backoff (5.5). */
+export function currentRto(tcb: Tcb): f64 {
+  return min(
+    f64(tcb.rto) * f64(u64(1) << min<u64>(tcb.backoff, 32)),
+    f64(setting(SET_RTO_MAX_MS)) * MILLISECOND,
+  );
+}
+
+/** Time the segment that ends at SND.NXT, if none is timed (Karn: only what is sent for the first time). */
+export function startTiming(tcb: Tcb): void {
+  if (tcb.rttAt != 0) return;
+  tcb.rttAt = now + 1; // 0 stands for "none"
+  tcb.rttSeq = tcb.sndNxt;
+}
+
+/** A retransmission makes the running measurement worthless (§3). */
+export function stopTiming(tcb: Tcb): void {
+  tcb.rttAt = 0;
+}
+
+/** SND.UNA has moved: take the measurement if the timed segment is covered. */
+export function finishTiming(tcb: Tcb): void {
+  if (tcb.rttAt == 0 || tcb.sndUna < tcb.rttSeq) return;
+  measured(tcb, now - (tcb.rttAt - 1));
+  tcb.rttAt = 0;
+}
+
+/** 5.7, once the connection is established after a repeated SYN and no measurement could be taken. */
+export function afterSynLoss(tcb: Tcb): void {
+  if (tcb.srtt == 0) tcb.rto = max(tcb.rto, RTO_AFTER_SYN_LOSS);
+}
+
+if (SECOND != 1000000) ERROR("RTO constants are in microseconds");

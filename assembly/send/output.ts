@@ -1,0 +1,275 @@
+import { restartAfterIdle } from "../congestion/newreno.ts";
+import { count } from "../counters.ts";
+import { setState } from "../lifecycle.ts";
+import { writeSynOptions } from "../packet/options.ts";
+import { ACK, FIN, PSH, SYN, TCP_HEADER } from "../packet/segment.ts";
+import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
+import { CA_LOSS, limitedTransmit } from "../recovery/newreno.ts";
+import { currentRto, startTiming, stopTiming } from "../rtt.ts";
+import { Seq } from "../seq.ts";
+import {
+  CNT_RETRANS_SEGS,
+  CNT_TCP_ORIG_DATA_SENT,
+  CNT_TCP_SLOW_START_RETRANS,
+  CNT_TCP_TO_ZERO_WINDOW_ADV,
+  CNT_TCP_WIN_PROBE,
+} from "../shared/counters.ts";
+import { CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT } from "../shared/states.ts";
+import { Tcb } from "../tcb.ts";
+import { NEVER, now, SECOND } from "../time.ts";
+import { armRtx } from "../timers.ts";
+import { advertise } from "../window.ts";
+import {
+  beginBatch,
+  commitFor,
+  copyText,
+  endBatch,
+  fits,
+  ipHeader,
+  nextTcp,
+  writePorts,
+  writeTcp,
+} from "./packet.ts";
+import { emitReplies } from "./replies.ts";
+
+// What leaves: called between inputs, never inside them. Each TCB that asked for it is looked at once a batch and says
+// all it may say now; one that had more to say than the batch held goes behind the others.
+
+/** RFC 9293 §3.8.6.2.1: how long a sender may hold back a segment that is too small to be worth sending. */
+const OVERRIDE: f64 = SECOND / 5;
+
+/** Tcb.probing: the retransmission timer runs as the zero-window probe's; and it has expired. */
+export const PROBING: u8 = 1;
+export const PROBE_DUE: u8 = 2;
+
+/** Fill the transmit area with at most `most` packets and `octets`; returns how many there are. */
+export function fill(most: u32, octets: u32): u32 {
+  beginBatch(most, octets);
+  if (emitReplies()) {
+    let at = nextOutput();
+    while (at) {
+      const tcb = Tcb.at(at);
+      const before = tcb.segsOut;
+      if (!emit(tcb)) {
+        // The batch is full. Whoever filled it has had its turn; whoever found it full keeps its place.
+        if (tcb.segsOut != before) wantOutput(tcb);
+        else wantOutputFirst(tcb);
+        break;
+      }
+      at = nextOutput();
+    }
+  }
+  return endBatch();
+}
+
+/** Send everything `tcb` may send now. False when the batch is full before that. */
+function emit(tcb: Tcb): bool {
+  if (tcb.state == CLOSED) return true;
+  if (tcb.synPending && !sendSyn(tcb)) return false;
+  if (tcb.state == SYN_SENT) return true;
+  if (tcb.state == SYN_RECEIVED) return !tcb.ackNow || sendAck(tcb);
+  // Duplicate ACKs are counted by the peer: text must not ride on them.
+  while (tcb.acksOwed) {
+    if (!sendAck(tcb)) return false;
+    tcb.acksOwed--;
+  }
+  if (tcb.probing == PROBE_DUE) {
+    if (!probe(tcb)) return false;
+    if (tcb.probing == PROBE_DUE) tcb.probing = PROBING;
+  }
+  if (!retransmit(tcb)) return false;
+  if (!sendNew(tcb)) return false;
+  return !tcb.ackNow || sendAck(tcb);
+}
+
+/** The segment just written acknowledges all that has arrived. */
+function acknowledged(tcb: Tcb): void {
+  tcb.ackNow = 0;
+  tcb.ackAt = NEVER;
+  tcb.rcvAcked = tcb.rcvNxt;
+}
+
+function window(tcb: Tcb): u32 {
+  const before = tcb.rcvWnd;
+  const field = advertise(tcb);
+  if (field == 0 && before != 0) count(CNT_TCP_TO_ZERO_WINDOW_ADV);
+  return field;
+}
+
+function sendSyn(tcb: Tcb): bool {
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER + 8)) return false;
+  const to = nextTcp(tcb.family);
+  const passive = tcb.state == SYN_RECEIVED;
+  const options = writeSynOptions(to + TCP_HEADER, tcb.advMss, tcb.windowScaling ? i32(tcb.rcvWscale) : -1);
+  writePorts(to, tcb.localPort, tcb.remotePort);
+  const flags = passive ? SYN | ACK : SYN;
+  const field = min<u32>(tcb.rcvBuf, 0xffff);
+  writeTcp(to, tcb.iss, passive ? tcb.rcvNxt : Seq.of(0), TCP_HEADER + options, flags, field);
+  commitFor(tcb, TCP_HEADER + options, 0, 0);
+  tcb.synPending = 0;
+  if (passive) acknowledged(tcb);
+  if (tcb.sndNxt == tcb.iss) {
+    tcb.sndNxt = tcb.iss.plus(1);
+    startTiming(tcb);
+  } else {
+    stopTiming(tcb);
+    count(CNT_RETRANS_SEGS);
+    tcb.totalRetrans++;
+  }
+  if (tcb.rtxAt == NEVER) armRtx(tcb, now + currentRto(tcb));
+  return true;
+}
+
+function sendAck(tcb: Tcb): bool {
+  return sendEmpty(tcb, tcb.sndNxt);
+}
+
+function sendEmpty(tcb: Tcb, seq: Seq): bool {
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER)) return false;
+  const to = nextTcp(tcb.family);
+  writePorts(to, tcb.localPort, tcb.remotePort);
+  writeTcp(to, seq, tcb.rcvNxt, TCP_HEADER, ACK, window(tcb));
+  commitFor(tcb, TCP_HEADER, 0, 0);
+  acknowledged(tcb);
+  return true;
+}
+
+/** Send `length` octets of text at `seq`, and FIN behind them if asked; at least one of both. */
+function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER + length)) return false;
+  const to = nextTcp(tcb.family);
+  const end = seq.plus(length);
+  let flags = ACK;
+  if (fin) flags |= FIN;
+  // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
+  if (length && end == tcb.sndEnd) flags |= PSH;
+  const textSum = copyText(to + TCP_HEADER, tcb.sndStream, seq, length);
+  writePorts(to, tcb.localPort, tcb.remotePort);
+  writeTcp(to, seq, tcb.rcvNxt, TCP_HEADER, flags, window(tcb));
+  commitFor(tcb, TCP_HEADER, length, textSum);
+  acknowledged(tcb);
+  tcb.lastSentAt = now;
+  if (length) {
+    tcb.dataSegsOut++;
+    tcb.bytesSent += length;
+  }
+  return true;
+}
+
+/** What recovery asks for: the first unacknowledged segment, or in Loss everything from rexmitNxt up to `recover`. */
+function retransmit(tcb: Tcb): bool {
+  if (tcb.rexmitOne) {
+    if (tcb.flightSize && tcb.sndWnd && retransmitAt(tcb, tcb.sndUna) < 0) return false;
+    tcb.rexmitOne = 0;
+  }
+  if (tcb.caState != CA_LOSS || tcb.sndWnd == 0) return true;
+  const end = tcb.sndUna.plus(min(tcb.cwnd, tcb.sndWnd));
+  while (tcb.rexmitNxt <= tcb.recover && tcb.rexmitNxt < end) {
+    const sent = retransmitAt(tcb, tcb.rexmitNxt);
+    if (sent < 0) return false;
+    if (sent == 0) break;
+    tcb.rexmitNxt = tcb.rexmitNxt.plus(sent);
+    count(CNT_TCP_SLOW_START_RETRANS);
+  }
+  return true;
+}
+
+/** Send the segment at `seq` again. Returns the sequence numbers it took; -1 when the batch is full. */
+function retransmitAt(tcb: Tcb, seq: Seq): i32 {
+  const textEnd = tcb.sndNxt > tcb.sndEnd ? tcb.sndEnd : tcb.sndNxt;
+  const left = textEnd.since(seq);
+  // A peer that shrank its window gets what lies within it (RFC 9293 §3.8.6, SHLD-16).
+  const allowed = tcb.sndWnd - min(tcb.sndWnd, seq.since(tcb.sndUna));
+  const length = min(min(left, tcb.sndMss), max(allowed, 1));
+  const fin = tcb.finSent != 0 && length == left;
+  if (length == 0 && !fin) return 0;
+  if (!sendText(tcb, seq, length, fin)) return -1;
+  stopTiming(tcb);
+  count(CNT_RETRANS_SEGS);
+  tcb.totalRetrans++;
+  tcb.bytesRetrans += length;
+  if (tcb.rtxAt == NEVER) armRtx(tcb, now + currentRto(tcb));
+  return length + i32(fin);
+}
+
+/** Octets that may be sent beyond SND.NXT now: the smaller of both windows, less what is in flight. */
+function usable(tcb: Tcb): u32 {
+  const flight = tcb.flightSize;
+  const allowed = min(tcb.cwnd + limitedTransmit(tcb), tcb.sndWnd);
+  return allowed > flight ? allowed - flight : 0;
+}
+
+/** Text and FIN not sent before. */
+function sendNew(tcb: Tcb): bool {
+  if (tcb.finSent) return true;
+  // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost.
+  if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
+  if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
+  let room = usable(tcb);
+  let unsent = tcb.sndEnd.since(tcb.sndNxt);
+  const mss: u32 = tcb.sndMss;
+  while (unsent) {
+    const length = min(min(unsent, mss), room);
+    if (length == 0) break;
+    if (length < mss && !worthSending(tcb, length, unsent)) break;
+    if (!sendNext(tcb, length, unsent == length)) return false;
+    unsent -= length;
+    room -= length;
+  }
+  if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
+  tcb.cwndLimited = u8(unsent != 0 && tcb.flightSize + mss > tcb.cwnd);
+  // Text waits and nothing in flight will bring an ACK: only a timer can go on.
+  if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
+    tcb.probing = PROBING;
+    armRtx(tcb, now + (tcb.sndWnd ? OVERRIDE : currentRto(tcb)));
+  }
+  return true;
+}
+
+/** Send the next `length` octets of new text, with FIN if it is queued and this is the last. */
+function sendNext(tcb: Tcb, length: u32, last: bool): bool {
+  const fin = last && tcb.finQueued != 0;
+  if (!sendText(tcb, tcb.sndNxt, length, fin)) return false;
+  tcb.sndNxt = tcb.sndNxt.plus(length + u32(fin));
+  if (length) {
+    count(CNT_TCP_ORIG_DATA_SENT);
+    if (length < tcb.sndMss) tcb.sndSml = tcb.sndNxt;
+  }
+  if (fin) {
+    tcb.finSent = 1;
+    if (tcb.state == CLOSE_WAIT) setState(tcb, LAST_ACK);
+  }
+  startTiming(tcb);
+  if (tcb.rtxAt == NEVER || tcb.probing) {
+    tcb.probing = 0;
+    armRtx(tcb, now + currentRto(tcb));
+  }
+  return true;
+}
+
+/**
+ * Whether a segment shorter than MSS should go: RFC 9293 §3.8.6.2.1, with Nagle (§3.7.4) in Minshall's form, as in Linux:
+ * the last piece of what is queued goes unless a small one is in flight already. That spares the wait for a delayed ACK
+ * at the end of every write that is not a multiple of MSS.
+ */
+function worthSending(tcb: Tcb, length: u32, unsent: u32): bool {
+  const smallInFlight = tcb.sndSml > tcb.sndUna && tcb.sndSml <= tcb.sndNxt;
+  if (length == unsent && (tcb.noDelay || tcb.finQueued || !smallInFlight)) return true;
+  return length >= tcb.maxSndWnd >> 1;
+}
+
+/**
+ * The timer has expired with text waiting that the window does not admit: send what fits although it is small, or ask
+ * (RFC 9293 §3.8.6.1). The question is an ACK below SND.UNA, as Linux asks: it must be answered, and moves nothing.
+ * False when the batch is full.
+ */
+function probe(tcb: Tcb): bool {
+  const unsent = tcb.sndEnd.since(tcb.sndNxt);
+  const room = usable(tcb);
+  if (unsent && room) {
+    const length = min(min(unsent, tcb.sndMss), room);
+    return sendNext(tcb, length, unsent == length);
+  }
+  count(CNT_TCP_WIN_PROBE);
+  return sendEmpty(tcb, tcb.sndUna.minus(1));
+}

@@ -1,0 +1,139 @@
+import { add, copySum, finish, sum, swap } from "../checksum.ts";
+import { count } from "../counters.ts";
+import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
+import { TCP_HEADER } from "../packet/segment.ts";
+import { txArea, txTable } from "../pool.ts";
+import { Seq } from "../seq.ts";
+import { CTL_TX_USED } from "../shared/control.ts";
+import { CNT_OUT_REQUESTS, CNT_OUT_SEGS } from "../shared/counters.ts";
+import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "../shared/tcb-layout.ts";
+import { Stream } from "../stream.ts";
+import { Tcb } from "../tcb.ts";
+
+// Packets are made in the transmit area, one behind the other on 8-octet boundaries, and entered in its table.
+
+let used: u32 = 0;
+let packets: u32 = 0;
+let packetLimit: u32 = 0;
+let octetLimit: u32 = 0;
+
+const TTL: u32 = 64;
+/** Version 4, header of five words, no DSCP, no ECN; then, in the fourth word, don't fragment. */
+const IPV4_START: u16 = 0x0045;
+const DONT_FRAGMENT: u16 = 0x0040;
+
+/** Begin an empty batch of at most `most` packets and `octets`. */
+export function beginBatch(most: u32, octets: u32): void {
+  used = 0;
+  packets = 0;
+  packetLimit = most;
+  octetLimit = octets;
+}
+
+export function endBatch(): u32 {
+  store<u32>(CTL_TX_USED, used);
+  return packets;
+}
+
+/** Whether a packet of `length` octets still fits. */
+export function fits(length: u32): bool {
+  return packets < packetLimit && used + length <= octetLimit;
+}
+
+export function ipHeader(family: u32): u32 {
+  return family == 4 ? IPV4_HEADER : IPV6_HEADER;
+}
+
+/** Where the TCP header of the next packet goes. */
+export function nextTcp(family: u32): usize {
+  return txArea + used + ipHeader(family);
+}
+
+/** The fields of a TCP header but ports and options; the checksum is left zero. */
+export function writeTcp(to: usize, seq: Seq, ack: Seq, headerLength: u32, flags: u32, window: u32): void {
+  store<u32>(to, bswap<u32>(seq.u32), 4);
+  store<u32>(to, bswap<u32>(ack.u32), 8);
+  store<u16>(to, u16((headerLength << 2) | (flags << 8)), 12);
+  store<u16>(to, bswap<u16>(u16(window)), 14);
+  store<u32>(to, 0, 16);
+}
+
+export function writePorts(to: usize, source: u32, destination: u32): void {
+  store<u16>(to, bswap<u16>(u16(source)));
+  store<u16>(to, bswap<u16>(u16(destination)), 2);
+}
+
+/**
+ * Finish the packet whose TCP header of `headerLength` octets stands at nextTcp(): checksum it, given the sum over
+ * `textLength` octets of text behind it and over both addresses and the protocol (`pseudo`); put the IP header before it
+ * and enter it in the table. `addresses` are 16 octets local, 16 octets remote.
+ */
+export function commit(
+  family: u32,
+  addresses: usize,
+  pseudo: u32,
+  headerLength: u32,
+  textLength: u32,
+  textSum: u32,
+  ipId: u32,
+  flowLabel: u32,
+): void {
+  const at = txArea + used;
+  const tcpLength = headerLength + textLength;
+  const tcp = at + ipHeader(family);
+  const total = add(add(sum(tcp, headerLength), textSum), add(pseudo, bswap<u16>(u16(tcpLength))));
+  store<u16>(tcp, u16(finish(total)), 16);
+  let length: u32;
+  if (family == 4) {
+    length = IPV4_HEADER + tcpLength;
+    store<u16>(at, IPV4_START);
+    store<u16>(at, bswap<u16>(u16(length)), 2);
+    store<u16>(at, bswap<u16>(u16(ipId)), 4);
+    store<u16>(at, DONT_FRAGMENT, 6);
+    store<u32>(at, TTL | (PROTOCOL_TCP << 8), 8);
+    store<u32>(at, load<u32>(addresses, 12), 12);
+    store<u32>(at, load<u32>(addresses, 28), 16);
+    store<u16>(at, u16(finish(sum(at, IPV4_HEADER))), 10);
+  } else {
+    length = IPV6_HEADER + tcpLength;
+    store<u32>(at, bswap<u32>(0x60000000 | flowLabel));
+    store<u16>(at, bswap<u16>(u16(tcpLength)), 4);
+    store<u16>(at, u16(PROTOCOL_TCP | (TTL << 8)), 6);
+    store<u64>(at, load<u64>(addresses), 8);
+    store<u64>(at, load<u64>(addresses, 8), 16);
+    store<u64>(at, load<u64>(addresses, 16), 24);
+    store<u64>(at, load<u64>(addresses, 24), 32);
+  }
+  store<u32>(txTable + (packets << 3), used);
+  store<u32>(txTable + (packets << 3), length, 4);
+  used = (used + length + 7) & ~7;
+  packets++;
+  count(CNT_OUT_REQUESTS);
+  count(CNT_OUT_SEGS);
+}
+
+/** commit() for a connection. */
+export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum: u32): void {
+  const id = tcb.ipId;
+  tcb.ipId = id + 1;
+  tcb.segsOut++;
+  const addresses = changetype<usize>(tcb) + TCB_LOCAL_ADDRESS;
+  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, id, tcb.flowLabel);
+}
+
+/** Copy `length` octets of a stream behind a header of even length and return their sum. */
+export function copyText(to: usize, stream: Stream, at: Seq, length: u32): u32 {
+  let total: u32 = 0;
+  let done: u32 = 0;
+  while (done < length) {
+    const position = at.plus(done);
+    const piece = min(length - done, Stream.contiguous(position));
+    const part = copySum(to + done, stream.address(position), piece);
+    total = add(total, done & 1 ? swap(part) : part);
+    done += piece;
+  }
+  return total;
+}
+
+if (TCB_REMOTE_ADDRESS != TCB_LOCAL_ADDRESS + 16) ERROR("commit() takes both addresses in one piece");
+if (TCP_HEADER & 1) ERROR("text must begin at an even offset");

@@ -1,0 +1,72 @@
+// The control block: the fixed addresses below the static data where both sides find everything else.
+//
+//    64 ┌ where each area begins (u32 each), written by init()
+//   128 ├ seed: 16 octets of ISN secret, 16 octets of hash key
+//   192 ├ results of the last call
+//   256 ├ settings (i32 each), written once before init()
+//  1024 └ counters (u64 each), see counters.ts
+
+export const CTL_RX = 64;
+export const CTL_RX_TABLE = 68;
+export const CTL_TX = 72;
+export const CTL_TX_TABLE = 76;
+export const CTL_EVENTS = 80;
+export const CTL_TIMERS = 84;
+export const CTL_STAGING = 88;
+export const CTL_SLOTS = 92;
+export const CTL_SLOT_COUNT = 96;
+
+export const CTL_SECRET = 128;
+export const CTL_HASH_KEY = 144;
+
+/** Octets of the transmit area filled by the last output(). */
+export const CTL_TX_USED = 192;
+/** Entries of the event area filled by the last call that drains. */
+export const CTL_EVENT_COUNT = 196;
+/** 1 when more events wait than the area held. */
+export const CTL_EVENT_MORE = 200;
+
+export const SET_MTU = 256;
+export const SET_ANY_ADDRESS = 260;
+export const SET_MAX_SYN_BACKLOG = 264;
+export const SET_SYN_RETRIES = 268;
+export const SET_SYNACK_RETRIES = 272;
+export const SET_RETRIES2 = 276;
+export const SET_FIN_TIMEOUT = 280;
+export const SET_RMEM_DEFAULT = 284;
+export const SET_RMEM_MAX = 288;
+export const SET_WMEM_DEFAULT = 292;
+export const SET_WMEM_MAX = 296;
+export const SET_WINDOW_SCALING = 300;
+export const SET_RTO_MIN_US = 304;
+export const SET_RTO_MAX_MS = 308;
+export const SET_SLOW_START_AFTER_IDLE = 312;
+export const SET_DELACK_MS = 316;
+export const SET_ABORT_ON_OVERFLOW = 320;
+export const SET_CHALLENGE_ACK_LIMIT = 324;
+
+export const CTL_COUNTERS = 1024;
+
+/** Static data of the module begins here (asconfig.json, memoryBase). */
+export const CTL_END = 4096;
+
+// An entry of the event area: 24 octets.
+export const EVENT_SIZE = 24;
+export const EVENT_SLOT = 0;
+export const EVENT_GENERATION = 4;
+export const EVENT_FLAGS = 8;
+export const EVENT_ERROR = 12;
+/** f64, microseconds; valid with EV_DEADLINE. */
+export const EVENT_DEADLINE = 16;
+
+export const EV_ESTABLISHED = 1;
+export const EV_READABLE = 2;
+export const EV_WRITABLE = 4;
+export const EV_ACCEPTED = 8;
+export const EV_CLOSED = 16;
+export const EV_RESET = 32;
+export const EV_TIMED_OUT = 64;
+/** The slot's earliest deadline moved earlier than the timer armed for it. */
+export const EV_DEADLINE = 128;
+/** The slot was given back; whatever timer it had is void. */
+export const EV_FREED = 256;

@@ -1,0 +1,371 @@
+import { Reassembly } from "./reassembly.ts";
+import { Seq } from "./seq.ts";
+import { SLOT_SIZE } from "./shared/sizes.ts";
+import {
+  TCB_ACCEPT_NEXT,
+  TCB_ACK_AT,
+  TCB_ACK_NOW,
+  TCB_ACKS_OWED,
+  TCB_ADV_MSS,
+  TCB_ARMED,
+  TCB_BACKOFF,
+  TCB_BLOCKED,
+  TCB_BYTES_ACKED,
+  TCB_BYTES_ACKED_CA,
+  TCB_BYTES_RECEIVED,
+  TCB_BYTES_RETRANS,
+  TCB_BYTES_SENT,
+  TCB_CA_STATE,
+  TCB_CHALLENGE_AT,
+  TCB_CHALLENGES,
+  TCB_CWND,
+  TCB_CWND_LIMITED,
+  TCB_DATA_SEGS_IN,
+  TCB_DATA_SEGS_OUT,
+  TCB_DUP_ACKS,
+  TCB_END,
+  TCB_ERROR,
+  TCB_EVENT_NEXT,
+  TCB_EVENTS,
+  TCB_FAMILY,
+  TCB_FIN_AT,
+  TCB_FIN_HELD,
+  TCB_FIN_QUEUED,
+  TCB_FIN_RECEIVED,
+  TCB_FIN_SENT,
+  TCB_FLOW_LABEL,
+  TCB_GENERATION,
+  TCB_HASH_NEXT,
+  TCB_HELD,
+  TCB_IN_ACCEPT,
+  TCB_IN_EVENTS,
+  TCB_IN_OUTPUT,
+  TCB_IP_ID,
+  TCB_IRS,
+  TCB_ISS,
+  TCB_LAST_SENT_AT,
+  TCB_LISTENER,
+  TCB_LOCAL_ADDRESS,
+  TCB_LOCAL_PORT,
+  TCB_MAX_SND_WND,
+  TCB_NO_DELAY,
+  TCB_ORPHAN,
+  TCB_OUTPUT_NEXT,
+  TCB_PASSIVE,
+  TCB_PROBES,
+  TCB_PROBING,
+  TCB_PSEUDO,
+  TCB_QUICK_ACKS,
+  TCB_RCV_ACKED,
+  TCB_RCV_ADV,
+  TCB_RCV_BUF,
+  TCB_RCV_MSS,
+  TCB_RCV_NXT,
+  TCB_RCV_READ,
+  TCB_RCV_RUNS,
+  TCB_RCV_TEXT,
+  TCB_RCV_WSCALE,
+  TCB_RECOVER,
+  TCB_REMOTE_ADDRESS,
+  TCB_REMOTE_PORT,
+  TCB_RETRANSMITS,
+  TCB_REXMIT_NXT,
+  TCB_REXMIT_ONE,
+  TCB_RTO,
+  TCB_RTT_AT,
+  TCB_RTT_MIN,
+  TCB_RTT_SEQ,
+  TCB_RTTVAR,
+  TCB_RTX_AT,
+  TCB_SEGS_IN,
+  TCB_SEGS_OUT,
+  TCB_SLOT,
+  TCB_SND_END,
+  TCB_SND_MSS,
+  TCB_SND_NXT,
+  TCB_SND_SML,
+  TCB_SND_TEXT,
+  TCB_SND_UNA,
+  TCB_SND_WL1,
+  TCB_SND_WL2,
+  TCB_SND_WND,
+  TCB_SND_WSCALE,
+  TCB_SRTT,
+  TCB_SSTHRESH,
+  TCB_STATE,
+  TCB_SYN_PENDING,
+  TCB_SYN_RETRANSMITTED,
+  TCB_TOTAL_RETRANS,
+  TCB_WAIT_AT,
+  TCB_WINDOW_SCALING,
+} from "./shared/tcb-layout.ts";
+import { Stream } from "./stream.ts";
+
+/**
+ * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a
+ * TCB in LISTEN that uses the first fields only. Addresses are 16 octets in network order, IPv4 as ::ffff:a.b.c.d;
+ * instants are microseconds, Infinity when unset. Each group names the one file that writes it.
+ */
+@unmanaged
+@final
+export class Tcb {
+  // Who it is. Written by tcb.ts.
+  localAddressHigh: u64;
+  localAddressLow: u64;
+  remoteAddressHigh: u64;
+  remoteAddressLow: u64;
+  localPort: u16;
+  remotePort: u16;
+  family: u8;
+  state: u8;
+  held: u8;
+  orphan: u8;
+  slot: u32;
+  generation: u32;
+  flowLabel: u32;
+  pseudo: u16;
+  ipId: u16;
+
+  // Links of the lists it stands in. Written by demux.ts, queues.ts, listener.ts.
+  hashNext: u32;
+  outputNext: u32;
+  eventNext: u32;
+  acceptNext: u32;
+  listener: u32;
+  inOutput: u8;
+  inEvents: u8;
+  inAccept: u8;
+  passive: u8;
+  events: u32;
+  error: i32;
+
+  // Deadlines, microseconds; Infinity when unset. Written by timers.ts.
+  rtxAt: f64;
+  ackAt: f64;
+  waitAt: f64;
+  armed: f64;
+
+  // Send sequence space. Written by send.ts, output.ts and acknowledgments.ts.
+  iss: Seq;
+  sndUna: Seq;
+  sndNxt: Seq;
+  sndWnd: u32;
+  sndWl1: Seq;
+  sndWl2: Seq;
+  maxSndWnd: u32;
+  sndEnd: Seq;
+  sndSml: Seq;
+  finQueued: u8;
+  finSent: u8;
+  synPending: u8;
+  noDelay: u8;
+  sndWscale: u8;
+  rcvWscale: u8;
+  windowScaling: u8;
+  blocked: u8;
+  sndMss: u16;
+  advMss: u16;
+  lastSentAt: f64;
+  sndText0: u32;
+  sndText1: u32;
+  sndText2: u32;
+  sndText3: u32;
+  sndText4: u32;
+  sndText5: u32;
+
+  // Receive sequence space. Written by text.ts and window.ts.
+  irs: Seq;
+  rcvNxt: Seq;
+  rcvAdv: Seq;
+  rcvRead: Seq;
+  rcvAcked: Seq;
+  rcvBuf: u32;
+  rcvMss: u16;
+  finReceived: u8;
+  finHeld: u8;
+  finAt: Seq;
+  ackNow: u8;
+  quickAcks: u8;
+  acksOwed: u16;
+  rcvText0: u32;
+  rcvText1: u32;
+  rcvText2: u32;
+  rcvText3: u32;
+  rcvText4: u32;
+  rcvText5: u32;
+  rcvRuns0: u32;
+  rcvRuns1: u32;
+  rcvRuns2: u32;
+
+  // Retransmission timer, RFC 6298. Written by rtt.ts and timers.ts.
+  srtt: f64;
+  rttvar: f64;
+  rto: u32;
+  backoff: u8;
+  retransmits: u8;
+  probing: u8;
+  synRetransmitted: u8;
+  rttSeq: Seq;
+  rttAt: f64;
+  rttMin: f64;
+
+  // Loss recovery, RFC 6582. Written by recovery/newreno.ts.
+  caState: u8;
+  rexmitOne: u8;
+  cwndLimited: u8;
+  probes: u8;
+  dupAcks: u32;
+  recover: Seq;
+  rexmitNxt: Seq;
+
+  // Congestion control, RFC 5681. Written by congestion/newreno.ts.
+  cwnd: u32;
+  ssthresh: u32;
+  bytesAckedCa: u32;
+
+  // Challenge ACKs, RFC 5961 section 7. Written by segment-arrives.ts.
+  challenges: u32;
+  challengeAt: f64;
+
+  // tcp_info. Written where the thing counted happens.
+  bytesSent: f64;
+  bytesAcked: f64;
+  bytesReceived: f64;
+  bytesRetrans: f64;
+  segsOut: u32;
+  segsIn: u32;
+  dataSegsOut: u32;
+  dataSegsIn: u32;
+  totalRetrans: u32;
+
+  @inline static at(slot: usize): Tcb {
+    return changetype<Tcb>(slot);
+  }
+
+  /** Text queued, in flight or not, from SND.UNA to sndEnd. */
+  @inline get sndStream(): Stream {
+    return changetype<Stream>(changetype<usize>(this) + TCB_SND_TEXT);
+  }
+
+  /** Text received, from rcvRead to RCV.NXT without holes and with holes beyond. */
+  @inline get rcvStream(): Stream {
+    return changetype<Stream>(changetype<usize>(this) + TCB_RCV_TEXT);
+  }
+
+  @inline get runs(): Reassembly {
+    return changetype<Reassembly>(changetype<usize>(this) + TCB_RCV_RUNS);
+  }
+
+  /** RFC 5681 §2: octets sent and not yet cumulatively acknowledged. */
+  @inline get flightSize(): u32 {
+    return this.sndNxt.since(this.sndUna);
+  }
+
+  /** RCV.WND: octets between RCV.NXT and the right edge last advertised. */
+  @inline get rcvWnd(): u32 {
+    return this.rcvAdv.since(this.rcvNxt);
+  }
+
+  /** First text octet not yet acknowledged: SND.UNA, past a SYN still unacknowledged. */
+  @inline get sndTextStart(): Seq {
+    return this.sndUna == this.iss ? this.iss.plus(1) : this.sndUna;
+  }
+}
+
+if (offsetof<Tcb>("localAddressHigh") != TCB_LOCAL_ADDRESS) ERROR("layout drift: localAddress");
+if (offsetof<Tcb>("remoteAddressHigh") != TCB_REMOTE_ADDRESS) ERROR("layout drift: remoteAddress");
+if (offsetof<Tcb>("localPort") != TCB_LOCAL_PORT) ERROR("layout drift: localPort");
+if (offsetof<Tcb>("remotePort") != TCB_REMOTE_PORT) ERROR("layout drift: remotePort");
+if (offsetof<Tcb>("family") != TCB_FAMILY) ERROR("layout drift: family");
+if (offsetof<Tcb>("state") != TCB_STATE) ERROR("layout drift: state");
+if (offsetof<Tcb>("held") != TCB_HELD) ERROR("layout drift: held");
+if (offsetof<Tcb>("orphan") != TCB_ORPHAN) ERROR("layout drift: orphan");
+if (offsetof<Tcb>("slot") != TCB_SLOT) ERROR("layout drift: slot");
+if (offsetof<Tcb>("generation") != TCB_GENERATION) ERROR("layout drift: generation");
+if (offsetof<Tcb>("flowLabel") != TCB_FLOW_LABEL) ERROR("layout drift: flowLabel");
+if (offsetof<Tcb>("pseudo") != TCB_PSEUDO) ERROR("layout drift: pseudo");
+if (offsetof<Tcb>("ipId") != TCB_IP_ID) ERROR("layout drift: ipId");
+if (offsetof<Tcb>("hashNext") != TCB_HASH_NEXT) ERROR("layout drift: hashNext");
+if (offsetof<Tcb>("outputNext") != TCB_OUTPUT_NEXT) ERROR("layout drift: outputNext");
+if (offsetof<Tcb>("eventNext") != TCB_EVENT_NEXT) ERROR("layout drift: eventNext");
+if (offsetof<Tcb>("acceptNext") != TCB_ACCEPT_NEXT) ERROR("layout drift: acceptNext");
+if (offsetof<Tcb>("listener") != TCB_LISTENER) ERROR("layout drift: listener");
+if (offsetof<Tcb>("inOutput") != TCB_IN_OUTPUT) ERROR("layout drift: inOutput");
+if (offsetof<Tcb>("inEvents") != TCB_IN_EVENTS) ERROR("layout drift: inEvents");
+if (offsetof<Tcb>("inAccept") != TCB_IN_ACCEPT) ERROR("layout drift: inAccept");
+if (offsetof<Tcb>("passive") != TCB_PASSIVE) ERROR("layout drift: passive");
+if (offsetof<Tcb>("events") != TCB_EVENTS) ERROR("layout drift: events");
+if (offsetof<Tcb>("error") != TCB_ERROR) ERROR("layout drift: error");
+if (offsetof<Tcb>("rtxAt") != TCB_RTX_AT) ERROR("layout drift: rtxAt");
+if (offsetof<Tcb>("ackAt") != TCB_ACK_AT) ERROR("layout drift: ackAt");
+if (offsetof<Tcb>("waitAt") != TCB_WAIT_AT) ERROR("layout drift: waitAt");
+if (offsetof<Tcb>("armed") != TCB_ARMED) ERROR("layout drift: armed");
+if (offsetof<Tcb>("iss") != TCB_ISS) ERROR("layout drift: iss");
+if (offsetof<Tcb>("sndUna") != TCB_SND_UNA) ERROR("layout drift: sndUna");
+if (offsetof<Tcb>("sndNxt") != TCB_SND_NXT) ERROR("layout drift: sndNxt");
+if (offsetof<Tcb>("sndWnd") != TCB_SND_WND) ERROR("layout drift: sndWnd");
+if (offsetof<Tcb>("sndWl1") != TCB_SND_WL1) ERROR("layout drift: sndWl1");
+if (offsetof<Tcb>("sndWl2") != TCB_SND_WL2) ERROR("layout drift: sndWl2");
+if (offsetof<Tcb>("maxSndWnd") != TCB_MAX_SND_WND) ERROR("layout drift: maxSndWnd");
+if (offsetof<Tcb>("sndEnd") != TCB_SND_END) ERROR("layout drift: sndEnd");
+if (offsetof<Tcb>("sndSml") != TCB_SND_SML) ERROR("layout drift: sndSml");
+if (offsetof<Tcb>("finQueued") != TCB_FIN_QUEUED) ERROR("layout drift: finQueued");
+if (offsetof<Tcb>("finSent") != TCB_FIN_SENT) ERROR("layout drift: finSent");
+if (offsetof<Tcb>("synPending") != TCB_SYN_PENDING) ERROR("layout drift: synPending");
+if (offsetof<Tcb>("noDelay") != TCB_NO_DELAY) ERROR("layout drift: noDelay");
+if (offsetof<Tcb>("sndWscale") != TCB_SND_WSCALE) ERROR("layout drift: sndWscale");
+if (offsetof<Tcb>("rcvWscale") != TCB_RCV_WSCALE) ERROR("layout drift: rcvWscale");
+if (offsetof<Tcb>("windowScaling") != TCB_WINDOW_SCALING) ERROR("layout drift: windowScaling");
+if (offsetof<Tcb>("blocked") != TCB_BLOCKED) ERROR("layout drift: blocked");
+if (offsetof<Tcb>("sndMss") != TCB_SND_MSS) ERROR("layout drift: sndMss");
+if (offsetof<Tcb>("advMss") != TCB_ADV_MSS) ERROR("layout drift: advMss");
+if (offsetof<Tcb>("lastSentAt") != TCB_LAST_SENT_AT) ERROR("layout drift: lastSentAt");
+if (offsetof<Tcb>("sndText0") != TCB_SND_TEXT) ERROR("layout drift: sndText");
+if (offsetof<Tcb>("irs") != TCB_IRS) ERROR("layout drift: irs");
+if (offsetof<Tcb>("rcvNxt") != TCB_RCV_NXT) ERROR("layout drift: rcvNxt");
+if (offsetof<Tcb>("rcvAdv") != TCB_RCV_ADV) ERROR("layout drift: rcvAdv");
+if (offsetof<Tcb>("rcvRead") != TCB_RCV_READ) ERROR("layout drift: rcvRead");
+if (offsetof<Tcb>("rcvAcked") != TCB_RCV_ACKED) ERROR("layout drift: rcvAcked");
+if (offsetof<Tcb>("rcvBuf") != TCB_RCV_BUF) ERROR("layout drift: rcvBuf");
+if (offsetof<Tcb>("rcvMss") != TCB_RCV_MSS) ERROR("layout drift: rcvMss");
+if (offsetof<Tcb>("finReceived") != TCB_FIN_RECEIVED) ERROR("layout drift: finReceived");
+if (offsetof<Tcb>("finHeld") != TCB_FIN_HELD) ERROR("layout drift: finHeld");
+if (offsetof<Tcb>("finAt") != TCB_FIN_AT) ERROR("layout drift: finAt");
+if (offsetof<Tcb>("ackNow") != TCB_ACK_NOW) ERROR("layout drift: ackNow");
+if (offsetof<Tcb>("quickAcks") != TCB_QUICK_ACKS) ERROR("layout drift: quickAcks");
+if (offsetof<Tcb>("acksOwed") != TCB_ACKS_OWED) ERROR("layout drift: acksOwed");
+if (offsetof<Tcb>("rcvText0") != TCB_RCV_TEXT) ERROR("layout drift: rcvText");
+if (offsetof<Tcb>("rcvRuns0") != TCB_RCV_RUNS) ERROR("layout drift: rcvRuns");
+if (offsetof<Tcb>("srtt") != TCB_SRTT) ERROR("layout drift: srtt");
+if (offsetof<Tcb>("rttvar") != TCB_RTTVAR) ERROR("layout drift: rttvar");
+if (offsetof<Tcb>("rto") != TCB_RTO) ERROR("layout drift: rto");
+if (offsetof<Tcb>("backoff") != TCB_BACKOFF) ERROR("layout drift: backoff");
+if (offsetof<Tcb>("retransmits") != TCB_RETRANSMITS) ERROR("layout drift: retransmits");
+if (offsetof<Tcb>("probing") != TCB_PROBING) ERROR("layout drift: probing");
+if (offsetof<Tcb>("synRetransmitted") != TCB_SYN_RETRANSMITTED) ERROR("layout drift: synRetransmitted");
+if (offsetof<Tcb>("rttSeq") != TCB_RTT_SEQ) ERROR("layout drift: rttSeq");
+if (offsetof<Tcb>("rttAt") != TCB_RTT_AT) ERROR("layout drift: rttAt");
+if (offsetof<Tcb>("rttMin") != TCB_RTT_MIN) ERROR("layout drift: rttMin");
+if (offsetof<Tcb>("caState") != TCB_CA_STATE) ERROR("layout drift: caState");
+if (offsetof<Tcb>("rexmitOne") != TCB_REXMIT_ONE) ERROR("layout drift: rexmitOne");
+if (offsetof<Tcb>("cwndLimited") != TCB_CWND_LIMITED) ERROR("layout drift: cwndLimited");
+if (offsetof<Tcb>("probes") != TCB_PROBES) ERROR("layout drift: probes");
+if (offsetof<Tcb>("dupAcks") != TCB_DUP_ACKS) ERROR("layout drift: dupAcks");
+if (offsetof<Tcb>("recover") != TCB_RECOVER) ERROR("layout drift: recover");
+if (offsetof<Tcb>("rexmitNxt") != TCB_REXMIT_NXT) ERROR("layout drift: rexmitNxt");
+if (offsetof<Tcb>("cwnd") != TCB_CWND) ERROR("layout drift: cwnd");
+if (offsetof<Tcb>("ssthresh") != TCB_SSTHRESH) ERROR("layout drift: ssthresh");
+if (offsetof<Tcb>("bytesAckedCa") != TCB_BYTES_ACKED_CA) ERROR("layout drift: bytesAckedCa");
+if (offsetof<Tcb>("challenges") != TCB_CHALLENGES) ERROR("layout drift: challenges");
+if (offsetof<Tcb>("challengeAt") != TCB_CHALLENGE_AT) ERROR("layout drift: challengeAt");
+if (offsetof<Tcb>("bytesSent") != TCB_BYTES_SENT) ERROR("layout drift: bytesSent");
+if (offsetof<Tcb>("bytesAcked") != TCB_BYTES_ACKED) ERROR("layout drift: bytesAcked");
+if (offsetof<Tcb>("bytesReceived") != TCB_BYTES_RECEIVED) ERROR("layout drift: bytesReceived");
+if (offsetof<Tcb>("bytesRetrans") != TCB_BYTES_RETRANS) ERROR("layout drift: bytesRetrans");
+if (offsetof<Tcb>("segsOut") != TCB_SEGS_OUT) ERROR("layout drift: segsOut");
+if (offsetof<Tcb>("segsIn") != TCB_SEGS_IN) ERROR("layout drift: segsIn");
+if (offsetof<Tcb>("dataSegsOut") != TCB_DATA_SEGS_OUT) ERROR("layout drift: dataSegsOut");
+if (offsetof<Tcb>("dataSegsIn") != TCB_DATA_SEGS_IN) ERROR("layout drift: dataSegsIn");
+if (offsetof<Tcb>("totalRetrans") != TCB_TOTAL_RETRANS) ERROR("layout drift: totalRetrans");
+if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
+if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");
