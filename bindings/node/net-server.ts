@@ -26,8 +26,26 @@ export type SocketMaker = (
   acceptor: { connectionClosed(): void },
 ) => StackSocket;
 
+/** The ends of a connection that was turned away. */
+export interface DropInfo {
+  localAddress: string;
+  localPort: number;
+  localFamily: "IPv4" | "IPv6";
+  remoteAddress: string;
+  remotePort: number;
+  remoteFamily: "IPv4" | "IPv6";
+}
+
+export interface ServerEvents {
+  listening: [];
+  connection: [socket: StackSocket];
+  drop: [data: DropInfo];
+  close: [];
+  error: [error: Error];
+}
+
 /** `net.Server` over a stack. */
-export class StackServer extends EventEmitter {
+export class StackServer extends EventEmitter<ServerEvents> {
   /** Connections beyond these are reset, and told of by 'drop'. */
   maxConnections: number | undefined;
 

@@ -6,7 +6,7 @@ import { type ServerOptions, StackServer } from "./net-server.ts";
 import { type Acceptor, StackSocket } from "./net-socket.ts";
 
 export type { ConnectOptions, ServerListenOptions, SocketConstructorOptions } from "./net-arguments.ts";
-export type { ServerOptions } from "./net-server.ts";
+export type { DropInfo, ServerEvents, ServerOptions } from "./net-server.ts";
 export type { AddressInfo } from "./net-shapes.ts";
 export { StackServer, StackSocket };
 

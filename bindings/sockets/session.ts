@@ -394,7 +394,8 @@ export class Session implements ConnectionHandler {
 
   #failWriting(error: unknown): void {
     this.#writeDone = true;
-    this.#writing.error(error);
+    // An abort errors the stream by itself; Node 20 trips over its own feet when told to in the midst of it.
+    if (!this.#writing.signal.aborted) this.#writing.error(error);
     if (this.#chunk === undefined) return;
     this.#chunk = undefined;
     this.#chunkRefused(error);
