@@ -79,7 +79,7 @@ export function demoCommand(): Command {
     .option("--reorder <probability>", "of a packet to be overtaken by later ones", probability, 0.01)
     .option("--delay <ms>", "under way, each way", milliseconds, 20)
     .option("--jitter <ms>", "most by which it differs (default: 5, at most the delay)", milliseconds)
-    .option("--pcapng <file>", "where the left side's packets are recorded", "synwave-demo.pcapng")
+    .option("--pcapng <file>", "where the left side's packets are recorded", path, "synwave-demo.pcapng")
     .option("--no-pcapng", "record nothing")
     .option("--json", "print the summary as JSON")
     .action(async (choice: DemoChoice, command: Command) => {
@@ -180,7 +180,7 @@ function summarize(
       address: ADDRESSES[i],
       sha256,
       equal: sha256.sent === sha256.arrived && other.octets === choice.size,
-      segmentsSent: counters.OutSegs + counters.RetransSegs,
+      segmentsSent: counters.OutSegs,
       segmentsReceived: counters.InSegs,
       retransmissions: counters.RetransSegs,
       virtualSeconds,
@@ -295,6 +295,12 @@ function octets(text: string): number {
       "It must be from 1 to 16GiB, in octets or with KiB, MiB, GiB, kB, MB or GB.",
     );
   return number;
+}
+
+/** @throws InvalidArgumentError for an empty name */
+function path(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must name a file.");
+  return text;
 }
 
 /** @throws InvalidArgumentError unless `text` is a probability, or as much in percent */

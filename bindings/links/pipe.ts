@@ -52,6 +52,7 @@ class Way {
   readonly #clock: Clock | undefined;
   readonly #run = () => {
     this.#scheduled = false;
+    this.#postponed = false;
     this.deliver();
   };
   #filling: PacketBatch;
@@ -59,6 +60,8 @@ class Way {
   #sink: PacketSink | undefined;
   #open = true;
   #scheduled = false;
+  /** The scheduled delivery waits for a turn of the event loop. */
+  #postponed = false;
   #delivering = false;
   #row = 0;
 
@@ -100,12 +103,21 @@ class Way {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#manual) return;
+    if (this.#manual) return;
+    if (this.#scheduled) {
+      // Whoever sends from microtasks alone gives no turn; better no turn than drops.
+      if (this.#postponed && this.#filling.used > this.#filling.bytes.length / 2) {
+        this.#postponed = false;
+        queueMicrotask(this.#run);
+      }
+      return;
+    }
     this.#scheduled = true;
     if (this.#clock !== undefined) this.#clock.at(this.#clock.now(), this.#run);
     else if (++this.#row < MICROTASKS_IN_A_ROW) queueMicrotask(this.#run);
     else {
       this.#row = 0;
+      this.#postponed = true;
       nextTurn(this.#run);
     }
   }

@@ -94,6 +94,17 @@ describe("pipe", () => {
     expect(left.stats.delivered).toBeGreaterThan(64);
   });
 
+  test("a sender that never leaves the microtasks loses nothing", async () => {
+    const [left, right] = pipe({ capacity: 65536 });
+    right.onReceive(() => {});
+    for (let i = 0; i < 1000; i++) {
+      left.send(batchOf(1500, 1500));
+      await undefined;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(left.stats).toEqual({ sent: 2000, delivered: 2000, dropped: 0 });
+  });
+
   test("with a clock, delivers as its wake-ups", () => {
     const clock = new VirtualClock(7);
     const [left, right] = pipe({ clock });
