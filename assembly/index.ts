@@ -16,7 +16,7 @@ import {
   writable,
 } from "./calls.ts";
 import { expire } from "./expire.ts";
-import { layOut, staging } from "./pool.ts";
+import { layOut, slotsInUse, staging } from "./pool.ts";
 import { drainEvents } from "./queues.ts";
 import { arrive } from "./receive/input.ts";
 import { fill } from "./send/output.ts";
@@ -53,6 +53,11 @@ export function timers(slots: u32, now: f64): void {
   setNow(now);
   expire(slots);
   drainEvents();
+}
+
+/** Slots that were ever in use; the others hold nothing. */
+export function slotsUsed(): u32 {
+  return slotsInUse();
 }
 
 /** Move waiting events to the event area. */

@@ -1,15 +1,123 @@
+import * as control from "../assembly/shared/control.ts";
+import { STREAM_MAX } from "../assembly/shared/sizes.ts";
+import { SynwaveError } from "./errors.ts";
+
 /** Linux sysctl names in camelCase, Linux's units and defaults. */
 export interface Settings {
+  /** Half-open connections per listener (256). */
   tcpMaxSynBacklog: number;
+  /** Bound of every listener's backlog (4096). */
   somaxconn: number;
-  /** First and last ephemeral port. */
+  /** First and last ephemeral port (32768, 60999). */
   ipLocalPortRange: readonly [number, number];
+  /** Repetitions of a SYN before ETIMEDOUT (6). */
   tcpSynRetries: number;
+  /** Repetitions of a SYN,ACK (5). */
   tcpSynackRetries: number;
+  /** Retransmissions of text before ETIMEDOUT (15). */
   tcpRetries2: number;
+  /** Seconds an orphan waits in FIN-WAIT-2 (60). */
   tcpFinTimeout: number;
-  /** Octets: minimum, default, maximum of a receive buffer. */
+  /** Octets of receive buffer: minimum, default, maximum (4096, 131072, 6291456). */
   tcpRmem: readonly [number, number, number];
+  /** Octets of send buffer: minimum, default, maximum (4096, 16384, 4194304). */
   tcpWmem: readonly [number, number, number];
+  /** RFC 7323 window scaling: 0 or 1 (1). */
   tcpWindowScaling: number;
+  /** Lower bound of the retransmission timeout, microseconds (200000). */
+  tcpRtoMinUs: number;
+  /** Upper bound of the retransmission timeout, milliseconds (120000). */
+  tcpRtoMaxMs: number;
+  /** Begin anew after an idle RTO (RFC 5681 §4.1): 0 or 1 (1). */
+  tcpSlowStartAfterIdle: number;
+  /** Reset a connection the accept queue has no place for: 0 or 1 (0). */
+  tcpAbortOnOverflow: number;
+  /** Challenge ACKs a second, for each connection (RFC 5961 §7; 10). Linux's setting is global. */
+  tcpChallengeAckLimit: number;
+  /** Only "newreno". */
+  tcpCongestionControl: "newreno";
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  tcpMaxSynBacklog: 256,
+  somaxconn: 4096,
+  ipLocalPortRange: [32768, 60999],
+  tcpSynRetries: 6,
+  tcpSynackRetries: 5,
+  tcpRetries2: 15,
+  tcpFinTimeout: 60,
+  tcpRmem: [4096, 131072, 6291456],
+  tcpWmem: [4096, 16384, 4194304],
+  tcpWindowScaling: 1,
+  tcpRtoMinUs: 200000,
+  tcpRtoMaxMs: 120000,
+  tcpSlowStartAfterIdle: 1,
+  tcpAbortOnOverflow: 0,
+  tcpChallengeAckLimit: 10,
+  tcpCongestionControl: "newreno",
+};
+
+/** Least and most of each number, and the cell of linear memory the engine reads it from, if it does. */
+const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: number, cell?: number] } = {
+  tcpMaxSynBacklog: [1, 0x7fffffff, control.SET_MAX_SYN_BACKLOG],
+  somaxconn: [1, 65535],
+  tcpSynRetries: [0, 127, control.SET_SYN_RETRIES],
+  tcpSynackRetries: [0, 127, control.SET_SYNACK_RETRIES],
+  tcpRetries2: [0, 127, control.SET_RETRIES2],
+  tcpFinTimeout: [0, 86400, control.SET_FIN_TIMEOUT],
+  tcpWindowScaling: [0, 1, control.SET_WINDOW_SCALING],
+  tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
+  tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
+  tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],
+  tcpAbortOnOverflow: [0, 1, control.SET_ABORT_ON_OVERFLOW],
+  tcpChallengeAckLimit: [0, 0x7fffffff, control.SET_CHALLENGE_ACK_LIMIT],
+};
+
+/** Linux delays an acknowledgment by 40 ms at least; RFC 9293 MUST-58 allows less than 500. */
+const DELACK_MS = 40;
+
+function fail(name: string, wanted: string, value: unknown): never {
+  throw new SynwaveError("EINVAL", `setting ${name} must be ${wanted}, not ${JSON.stringify(value)}`);
+}
+
+function checkNumber(name: string, value: unknown, least: number, most: number): void {
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+    fail(name, `an integer from ${least} to ${most}`, value);
+}
+
+function checkAscending(name: string, value: unknown, count: number, least: number, most: number): void {
+  const wanted = `${count} ascending integers from ${least} to ${most}`;
+  if (!Array.isArray(value) || value.length !== count) fail(name, wanted, value);
+  for (let i = 0; i < count; i++) {
+    const bad = !Number.isInteger(value[i]) || value[i] < (i ? value[i - 1] : least) || value[i] > most;
+    if (bad) fail(name, wanted, value);
+  }
+}
+
+/**
+ * The settings with defaults filled in.
+ * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
+ */
+export function resolveSettings(given: Partial<Settings> = {}): Settings {
+  for (const [name, value] of Object.entries(given)) {
+    if (!Object.hasOwn(DEFAULT_SETTINGS, name)) throw new SynwaveError("EINVAL", `unknown setting ${name}`);
+    const bounds = NUMBERS[name as keyof Settings];
+    if (bounds) checkNumber(name, value, bounds[0], bounds[1]);
+    else if (name === "ipLocalPortRange") checkAscending(name, value, 2, 1, 65535);
+    else if (name === "tcpCongestionControl") {
+      if (value !== "newreno") fail(name, '"newreno"', value);
+    } else checkAscending(name, value, 3, 1024, STREAM_MAX);
+  }
+  return { ...DEFAULT_SETTINGS, ...given };
+}
+
+/** Write what the engine reads into the control block. */
+export function storeSettings(settings: Settings, cells: Int32Array): void {
+  for (const [name, bounds] of Object.entries(NUMBERS))
+    if (bounds[2] !== undefined) cells[bounds[2] >> 2] = settings[name as keyof Settings] as number;
+  cells[control.SET_RMEM_DEFAULT >> 2] = settings.tcpRmem[1];
+  cells[control.SET_RMEM_MAX >> 2] = settings.tcpRmem[2];
+  cells[control.SET_WMEM_DEFAULT >> 2] = settings.tcpWmem[1];
+  cells[control.SET_WMEM_MAX >> 2] = settings.tcpWmem[2];
+  cells[control.SET_DELACK_MS >> 2] = DELACK_MS;
 }

@@ -55,6 +55,8 @@ export interface ListenOptions {
 export interface TcpInfo {
   state: State;
   options: number;
+  /** TCP_CA_Open 0, Disorder 1, CWR 2, Recovery 3, Loss 4. */
+  caState: number;
   sndWscale: number;
   rcvWscale: number;
   rto: number;
@@ -62,13 +64,14 @@ export interface TcpInfo {
   sndMss: number;
   rcvMss: number;
   unacked: number;
+  /** Timeouts since the last new ACK. */
   retransmits: number;
-  retrans: number;
   backoff: number;
   probes: number;
   pmtu: number;
   rtt: number;
   rttvar: number;
+  minRtt: number;
   sndSsthresh: number;
   sndCwnd: number;
   advmss: number;
@@ -163,7 +166,13 @@ export interface Engine {
   connect(options: ConnectOptions): Connection;
   /** Counters by their Linux SNMP and TcpExt names. */
   counters(): Record<string, number>;
-  connections(): { localAddress: string; localPort: number; remoteAddress: string; remotePort: number; info: TcpInfo }[];
+  connections(): {
+    localAddress: string;
+    localPort: number;
+    remoteAddress: string;
+    remotePort: number;
+    info: TcpInfo;
+  }[];
   /** Drop everything without a word on the wire. */
   close(): void;
 }

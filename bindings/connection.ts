@@ -1,0 +1,221 @@
+import * as result from "../assembly/shared/results.ts";
+import { STAGING_BYTES } from "../assembly/shared/sizes.ts";
+import * as tcb from "../assembly/shared/tcb-layout.ts";
+import { formatAddress } from "./address.ts";
+import type { Core } from "./core.ts";
+import { SynwaveError } from "./errors.ts";
+import { readTcpInfo, STATES } from "./tcp-info.ts";
+import type { Connection, State, TcpInfo } from "./types.ts";
+
+/** What the manager is told of by its handles. */
+export interface Keeper {
+  readonly core: Core;
+  /** A call was made that may have raised events. */
+  drain(): void;
+}
+
+/** What an `ERR_` of the engine is to a user. */
+export function errorFor(code: number, peer: string): SynwaveError {
+  switch (code) {
+    case result.ERR_REFUSED:
+      return new SynwaveError("ECONNREFUSED", `${peer} refused the connection`);
+    case result.ERR_RESET:
+      return new SynwaveError("ECONNRESET", `connection reset by ${peer}`);
+    case result.ERR_TIMED_OUT:
+      return new SynwaveError("ETIMEDOUT", `no answer from ${peer}`);
+    case result.ERR_UNREACHABLE:
+      return new SynwaveError("EHOSTUNREACH", `${peer} cannot be reached`);
+    case result.ERR_ABORTED:
+      return new SynwaveError("ECONNABORTED", `connection to ${peer} aborted`);
+    default:
+      throw new Error(`no such result: ${code}`);
+  }
+}
+
+/** The eight octets a copy into shared memory is aligned by; off by one it is made octet by octet. */
+const ALIGN = 7;
+
+/** A handle: slot and generation. The slot may be given to another connection; the generation then says so. */
+export class ConnectionHandle implements Connection {
+  readonly slot: number;
+  readonly generation: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  error: SynwaveError | undefined;
+  context: unknown;
+  /** Flags told and not yet polled. */
+  pending = 0;
+  /** Nothing more will happen in the engine; once it is read out it is forgotten there. */
+  over = false;
+  /** close() or abort() was called. */
+  spent = false;
+  /** A FIN was read up to. */
+  private ended = false;
+  private shut = false;
+  private readonly keeper: Keeper;
+  private readonly at: number;
+
+  constructor(keeper: Keeper, slot: number) {
+    const { core } = keeper;
+    this.keeper = keeper;
+    this.slot = slot;
+    this.at = core.slot(slot);
+    this.generation = core.words[(this.at + tcb.TCB_GENERATION) >> 2]!;
+    const family = core.bytes[this.at + tcb.TCB_FAMILY]!;
+    this.localAddress = formatAddress(core.bytes, this.at + tcb.TCB_LOCAL_ADDRESS, family);
+    this.remoteAddress = formatAddress(core.bytes, this.at + tcb.TCB_REMOTE_ADDRESS, family);
+    this.localPort = this.u16(tcb.TCB_LOCAL_PORT);
+    this.remotePort = this.u16(tcb.TCB_REMOTE_PORT);
+  }
+
+  private u16(field: number): number {
+    const { bytes } = this.keeper.core;
+    return bytes[this.at + field]! | (bytes[this.at + field + 1]! << 8);
+  }
+
+  /** Whether the slot is still this connection's. */
+  get alive(): boolean {
+    const { core } = this.keeper;
+    return (
+      core.words[(this.at + tcb.TCB_GENERATION) >> 2] === this.generation &&
+      core.bytes[this.at + tcb.TCB_STATE] !== 0
+    );
+  }
+
+  get peer(): string {
+    return this.remoteAddress.includes(":")
+      ? `[${this.remoteAddress}]:${this.remotePort}`
+      : `${this.remoteAddress}:${this.remotePort}`;
+  }
+
+  get state(): State {
+    return this.alive ? STATES[this.keeper.core.bytes[this.at + tcb.TCB_STATE]!]! : "CLOSED";
+  }
+
+  get readable(): number {
+    if (this.spent) return 0;
+    return Math.max(0, this.keeper.core.call.readable(this.slot, this.generation));
+  }
+
+  get writable(): number {
+    if (this.spent || this.shut || this.error) return 0;
+    return Math.max(0, this.keeper.core.call.writable(this.slot, this.generation));
+  }
+
+  get unacked(): number {
+    if (!this.alive) return 0;
+    const { words } = this.keeper.core;
+    const una = words[(this.at + tcb.TCB_SND_UNA) >> 2]!;
+    const end = words[(this.at + tcb.TCB_SND_END) >> 2]!;
+    // Lengths, not sequence numbers: a SYN unacknowledged is no text, nor is a FIN acknowledged.
+    const syn = una === words[(this.at + tcb.TCB_ISS) >> 2]! ? 1 : 0;
+    return Math.max(0, (end - una - syn) | 0);
+  }
+
+  write(bytes: Uint8Array): number {
+    const { core } = this.keeper;
+    if (!(bytes instanceof Uint8Array))
+      throw new SynwaveError("EINVAL", `write takes a Uint8Array, not ${bytes}`);
+    core.check();
+    if (this.error) throw this.error;
+    if (this.spent || this.shut)
+      throw new SynwaveError("EPIPE", `write after ${this.spent ? "close" : "shutdown"}`);
+    let done = 0;
+    while (done < bytes.length) {
+      const length = Math.min(bytes.length - done, STAGING_BYTES);
+      // Staged at the alignment of the source: shared memory is copied by words only when both agree.
+      const skip = (bytes.byteOffset + done) & ALIGN;
+      core.bytes.set(
+        length === bytes.length ? bytes : bytes.subarray(done, done + length),
+        core.staging + skip,
+      );
+      const taken = core.call.send(this.slot, this.generation, skip, length);
+      if (taken < 0) {
+        if (done) return done;
+        throw taken === result.ERR_PIPE || taken === result.ERR_STALE
+          ? new SynwaveError("EPIPE", `the connection to ${this.peer} is closed for sending`)
+          : errorFor(taken, this.peer);
+      }
+      done += taken;
+      if (taken < length) break;
+    }
+    return done;
+  }
+
+  read(into: Uint8Array): number {
+    const { core } = this.keeper;
+    if (!(into instanceof Uint8Array))
+      throw new SynwaveError("EINVAL", `read takes a Uint8Array, not ${into}`);
+    core.check();
+    if (this.spent) throw new SynwaveError("EBADF", "read after close");
+    let done = 0;
+    while (done < into.length) {
+      const length = Math.min(into.length - done, STAGING_BYTES);
+      const skip = (into.byteOffset + done) & ALIGN;
+      const taken = core.call.receive(this.slot, this.generation, skip, length);
+      if (taken > 0) {
+        const from = core.staging + skip;
+        into.set(core.bytes.subarray(from, from + taken), done);
+        done += taken;
+        if (taken < length) break;
+        continue;
+      }
+      if (taken === 0 || done > 0) break;
+      return this.endOfStream(taken);
+    }
+    if (done > 0) this.keeper.drain();
+    return done;
+  }
+
+  private endOfStream(code: number): number {
+    if (code === result.ERR_EOF) this.ended = true;
+    else if (code !== result.ERR_STALE) this.error ??= errorFor(code, this.peer);
+    this.forget();
+    if (this.error && !this.ended) throw this.error;
+    return -1;
+  }
+
+  /** Let the engine have the slot, once all is over and read. */
+  forget(): void {
+    if (!this.over || this.readable > 0) return;
+    this.keeper.core.call.forget(this.slot, this.generation);
+    this.keeper.drain();
+  }
+
+  shutdown(): void {
+    this.keeper.core.check();
+    if (this.spent || this.shut) return;
+    this.shut = true;
+    this.keeper.core.call.shutdown(this.slot, this.generation);
+    this.keeper.drain();
+  }
+
+  close(): void {
+    if (this.spent) return;
+    this.spent = true;
+    this.keeper.core.call.close(this.slot, this.generation);
+    this.keeper.drain();
+  }
+
+  abort(): void {
+    if (this.spent && !this.alive) return;
+    this.spent = true;
+    this.keeper.core.call.abort(this.slot, this.generation);
+    this.keeper.drain();
+  }
+
+  info(): TcpInfo {
+    this.keeper.core.check();
+    return readTcpInfo(this.keeper.core, this.alive ? this.at : undefined);
+  }
+
+  setOption(name: "noDelay", value: boolean): void {
+    this.keeper.core.check();
+    if (name !== "noDelay") throw new SynwaveError("EINVAL", `unknown option ${String(name)}`);
+    if (typeof value !== "boolean")
+      throw new SynwaveError("EINVAL", `noDelay must be a boolean, not ${value}`);
+    this.keeper.core.call.setNoDelay(this.slot, this.generation, value ? 1 : 0);
+  }
+}

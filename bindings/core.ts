@@ -1,0 +1,103 @@
+import * as control from "../assembly/shared/control.ts";
+import { MEMORY_MIN, SLOT_SHIFT } from "../assembly/shared/sizes.ts";
+import { SynwaveError } from "./errors.ts";
+import { instantiate, type WasmOptions } from "./wasm.ts";
+
+/** The crossings, as assembly/index.ts has them. `now` in microseconds; negative results as in shared/results.ts. */
+interface Exports {
+  init(octets: number): void;
+  address(prefix: number): number;
+  input(packets: number, now: number): void;
+  output(packets: number, octets: number, now: number): number;
+  timers(slots: number, now: number): void;
+  events(): void;
+  open(family: number, localPort: number, remotePort: number): number;
+  portHash(remotePort: number): number;
+  listen(family: number, port: number, backlog: number): number;
+  listenerInUse(family: number, port: number): number;
+  accept(slot: number, generation: number): number;
+  send(slot: number, generation: number, skip: number, length: number): number;
+  receive(slot: number, generation: number, skip: number, length: number): number;
+  readable(slot: number, generation: number): number;
+  writable(slot: number, generation: number): number;
+  shutdown(slot: number, generation: number): number;
+  close(slot: number, generation: number): number;
+  abort(slot: number, generation: number): number;
+  forget(slot: number, generation: number): number;
+  slotsUsed(): number;
+  setNoDelay(slot: number, generation: number, on: number): number;
+}
+
+type Crossing = (a?: number, b?: number, c?: number, d?: number) => number;
+
+/** One instance of the segment engine, with the views of its memory: made once, for the memory never grows. */
+export interface Core {
+  readonly memory: WebAssembly.Memory;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly doubles: Float64Array;
+  readonly call: Exports;
+  /** Address of a slot. */
+  slot(index: number): number;
+  /** Slots there are room for at most. */
+  readonly slots: number;
+  readonly staging: number;
+  /** Throw if the engine is closed or broken. */
+  check(): void;
+  close(): void;
+}
+
+export async function createCore(
+  options: WasmOptions,
+  prepare: (words: Int32Array, bytes: Uint8Array) => void,
+): Promise<Core> {
+  if (!Number.isSafeInteger(options.memory) || options.memory < MEMORY_MIN || options.memory > 2 ** 32)
+    throw new SynwaveError(
+      "EINVAL",
+      `memory must be from ${MEMORY_MIN} to ${2 ** 32} octets, not ${options.memory}`,
+    );
+  const { exports, memory } = await instantiate<Record<string, Crossing>>(options);
+  const bytes = new Uint8Array(memory.buffer);
+  const words = new Int32Array(memory.buffer);
+  const doubles = new Float64Array(memory.buffer);
+
+  let ended: SynwaveError | undefined;
+  // A trap is a bug of ours: this engine is beyond use, and says so at every call; others are not concerned.
+  const guard =
+    (crossing: Crossing): Crossing =>
+    (a, b, c, d) => {
+      if (ended) throw ended;
+      try {
+        return crossing(a, b, c, d);
+      } catch (cause) {
+        ended = new SynwaveError("ERR_ENGINE_POISONED", `the engine broke an invariant: ${cause}`, { cause });
+        throw ended;
+      }
+    };
+  const call = Object.fromEntries(
+    Object.entries(exports)
+      .filter(([, value]) => typeof value === "function")
+      .map(([name, value]) => [name, guard(value)]),
+  ) as unknown as Exports;
+
+  prepare(words, bytes);
+  // One octet short of 4 GiB is still a 32-bit number; the last block is not missed.
+  call.init(Math.min(bytes.length, 2 ** 32 - 65536));
+  const slots = words[control.CTL_SLOTS >> 2]! >>> 0;
+  return {
+    memory,
+    bytes,
+    words,
+    doubles,
+    call,
+    slot: (index) => slots + index * 2 ** SLOT_SHIFT,
+    slots: words[control.CTL_SLOT_COUNT >> 2]!,
+    staging: words[control.CTL_STAGING >> 2]!,
+    check() {
+      if (ended) throw ended;
+    },
+    close() {
+      ended ??= new SynwaveError("ERR_ENGINE_CLOSED", "the engine is closed");
+    },
+  };
+}

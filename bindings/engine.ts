@@ -1,0 +1,268 @@
+import * as control from "../assembly/shared/control.ts";
+import { RX_BYTES, RX_PACKETS, TIMER_ENTRIES, TX_BYTES, TX_PACKETS } from "../assembly/shared/sizes.ts";
+import * as tcb from "../assembly/shared/tcb-layout.ts";
+import { parseAddress } from "./address.ts";
+import { type Core, createCore } from "./core.ts";
+import { COUNTERS } from "./counters.ts";
+import { SynwaveError } from "./errors.ts";
+import { Manager } from "./manager.ts";
+import { PacketBatch } from "./packet-batch.ts";
+import { resolveSettings, storeSettings } from "./settings.ts";
+import type {
+  Connection,
+  ConnectOptions,
+  Engine,
+  EngineEvent,
+  EngineOptions,
+  Listener,
+  ListenOptions,
+  TcpInfo,
+} from "./types.ts";
+
+const MTU_MIN_4 = 576;
+const MTU_MIN_6 = 1280;
+/** Length of the longest IP packet; what a batch carries beyond it is padding. */
+const PACKET_MAX = 65535;
+const MEMORY_DEFAULT = 64 * 2 ** 20;
+const SEED_BYTES = 32;
+
+const KNOWN = new Set(["addresses", "anyAddress", "mtu", "memory", "seed", "settings", "wasm", "shared"]);
+
+/**
+ * Make an engine.
+ * @throws SynwaveError EINVAL for an option that is unknown or cannot be, which it names
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  for (const name of Object.keys(options))
+    if (!KNOWN.has(name)) throw new SynwaveError("EINVAL", `unknown option ${name}`);
+  const { addresses = [], anyAddress = false, mtu = 1500, memory = MEMORY_DEFAULT } = options;
+  if (!Array.isArray(addresses))
+    throw new SynwaveError("EINVAL", `addresses must be an array, not ${addresses}`);
+  if (typeof anyAddress !== "boolean")
+    throw new SynwaveError("EINVAL", `anyAddress must be a boolean, not ${JSON.stringify(anyAddress)}`);
+  const own = addresses.map((text) => parseAddress(text, "addresses", true));
+  const least = own.some(({ family }) => family === 6) ? MTU_MIN_6 : MTU_MIN_4;
+  if (!Number.isInteger(mtu) || mtu < least || mtu > PACKET_MAX)
+    throw new SynwaveError("EINVAL", `mtu must be an integer from ${least} to ${PACKET_MAX}, not ${mtu}`);
+  const settings = resolveSettings(options.settings);
+  const seed = options.seed ?? crypto.getRandomValues(new Uint8Array(SEED_BYTES));
+  if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES)
+    throw new SynwaveError("EINVAL", `seed must be ${SEED_BYTES} octets, not ${seed?.length ?? seed}`);
+
+  const core = await createCore({ wasm: options.wasm, shared: options.shared, memory }, (words, bytes) => {
+    bytes.set(seed, control.CTL_SECRET);
+    words[control.SET_MTU >> 2] = mtu;
+    words[control.SET_ANY_ADDRESS >> 2] = anyAddress ? 1 : 0;
+    storeSettings(settings, words);
+  });
+  for (const address of own) {
+    core.bytes.set(address.octets, core.staging);
+    if (!core.call.address(address.prefix))
+      throw new SynwaveError(
+        "EINVAL",
+        `addresses has more entries than the engine holds: ${addresses.length}`,
+      );
+  }
+  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu);
+}
+
+/** The engine as programs see it: packets and the time in; packets, bytes and events out. */
+class SansIoEngine implements Engine {
+  readonly mtu: number;
+  readonly memory: WebAssembly.Memory;
+  private readonly core: Core;
+  private readonly manager: Manager;
+  private readonly due = new Int32Array(TIMER_ENTRIES);
+  private inbox: PacketBatch | undefined;
+
+  constructor(core: Core, manager: Manager, mtu: number) {
+    this.core = core;
+    this.manager = manager;
+    this.mtu = mtu;
+    this.memory = core.memory;
+  }
+
+  /** Milliseconds to whole microseconds. */
+  private micros(now: number): number {
+    if (typeof now !== "number" || !(now >= 0 && now <= 2 ** 43))
+      throw new SynwaveError("EINVAL", `now must be a number of milliseconds from 0 to 2^43, not ${now}`);
+    return Math.round(now * 1000);
+  }
+
+  receive(packets: Iterable<Uint8Array>, now: number): void {
+    this.micros(now);
+    this.inbox ??= new PacketBatch(RX_PACKETS, RX_BYTES);
+    const batch = this.inbox;
+    batch.clear();
+    for (const packet of packets) {
+      if (!(packet instanceof Uint8Array))
+        throw new SynwaveError("EINVAL", `packets must be Uint8Arrays, not ${packet}`);
+      const cut = packet.length > PACKET_MAX ? packet.subarray(0, PACKET_MAX) : packet;
+      if (!batch.push(cut)) {
+        this.receiveBatch(batch, now);
+        batch.clear();
+        batch.push(cut);
+      }
+    }
+    this.receiveBatch(batch, now);
+  }
+
+  receiveBatch(batch: PacketBatch, now: number): void {
+    const micros = this.micros(now);
+    const { core } = this;
+    const { table, count } = batch;
+    const ring = core.words[control.CTL_RX >> 2]!;
+    const entries = core.words[control.CTL_RX_TABLE >> 2]! >> 2;
+    let next = 0;
+    do {
+      // As many packets as the ring holds; one batch of the usual size is one round.
+      const base = next < count ? table[next * 2]! : 0;
+      let taken = 0;
+      let end = 0;
+      while (next < count && taken < RX_PACKETS) {
+        const offset = table[next * 2]! - base;
+        const length = table[next * 2 + 1]!;
+        if (offset < end || length < 0 || base + offset + length > batch.bytes.length)
+          throw new SynwaveError(
+            "EINVAL",
+            `packet ${next} of the batch lies at ${base + offset}, length ${length}`,
+          );
+        if (offset + length > RX_BYTES) {
+          if (taken) break;
+          // Longer than any packet: the rest is padding.
+          core.words[entries + 1] = PACKET_MAX;
+        } else core.words[entries + taken * 2 + 1] = length;
+        core.words[entries + taken * 2] = offset;
+        end = Math.min(offset + length, RX_BYTES);
+        taken++;
+        next++;
+      }
+      core.bytes.set(batch.bytes.subarray(base, base + end), ring);
+      core.call.input(taken, micros);
+      this.manager.drain();
+    } while (next < count);
+  }
+
+  advance(now: number): void {
+    const micros = this.micros(now);
+    const { core, due, manager } = this;
+    // Without a timer due the clock still moves.
+    let fired = manager.wheel.advance(now, due);
+    do {
+      core.words.set(
+        fired === due.length ? due : due.subarray(0, fired),
+        core.words[control.CTL_TIMERS >> 2]! >> 2,
+      );
+      core.call.timers(fired, micros);
+      manager.drain();
+      fired = manager.wheel.advance(now, due);
+    } while (fired > 0);
+  }
+
+  transmit(now: number): Uint8Array[] {
+    const micros = this.micros(now);
+    const { core } = this;
+    const packets: Uint8Array[] = [];
+    const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
+    const area = core.words[control.CTL_TX >> 2]!;
+    for (;;) {
+      const made = core.call.output(TX_PACKETS, TX_BYTES, micros);
+      this.manager.drain();
+      if (made === 0) return packets;
+      const slab = core.bytes.slice(area, area + core.words[control.CTL_TX_USED >> 2]!);
+      // slice() of a view of shared memory is a view of shared memory; what callers get must be theirs alone.
+      const owned = slab.buffer instanceof ArrayBuffer ? slab : new Uint8Array(slab);
+      for (let i = 0; i < made; i++) {
+        const offset = core.words[table + i * 2]!;
+        packets.push(owned.subarray(offset, offset + core.words[table + i * 2 + 1]!));
+      }
+    }
+  }
+
+  transmitBatch(batch: PacketBatch, now: number): number {
+    const micros = this.micros(now);
+    const { core } = this;
+    if (batch.bytes.length < this.mtu)
+      throw new SynwaveError(
+        "EINVAL",
+        `a batch of ${batch.bytes.length} octets cannot hold a packet of ${this.mtu}`,
+      );
+    batch.clear();
+    const made = core.call.output(
+      Math.min(batch.capacity, TX_PACKETS),
+      Math.min(batch.bytes.length, TX_BYTES),
+      micros,
+    );
+    this.manager.drain();
+    if (made === 0) return 0;
+    const used = core.words[control.CTL_TX_USED >> 2]!;
+    const area = core.words[control.CTL_TX >> 2]!;
+    const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
+    batch.bytes.set(core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)));
+    for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
+    batch.count = made;
+    batch.used = used;
+    return made;
+  }
+
+  nextDeadline(): number | undefined {
+    this.core.check();
+    const { core, manager } = this;
+    const { wheel } = manager;
+    // The wheel's entry is a hint: where the deadline has moved on, arm it anew and look again.
+    for (;;) {
+      const slot = wheel.peek();
+      if (slot < 0) return undefined;
+      const at = core.slot(slot) >> 3;
+      const deadline = Math.min(
+        core.doubles[at + (tcb.TCB_RTX_AT >> 3)]!,
+        core.doubles[at + (tcb.TCB_ACK_AT >> 3)]!,
+        core.doubles[at + (tcb.TCB_WAIT_AT >> 3)]!,
+      );
+      if (deadline <= wheel.when(slot) * 1000) return wheel.earliest();
+      wheel.cancel(slot);
+      if (deadline < Infinity) wheel.arm(slot, deadline / 1000);
+      manager.rearmed(slot, deadline);
+    }
+  }
+
+  poll(): EngineEvent[] {
+    this.core.check();
+    return this.manager.poll();
+  }
+
+  listen(options: ListenOptions): Listener {
+    this.core.check();
+    return this.manager.listen(options);
+  }
+
+  connect(options: ConnectOptions): Connection {
+    this.core.check();
+    return this.manager.connect(options);
+  }
+
+  counters(): Record<string, number> {
+    const { words } = this.core;
+    return Object.fromEntries(
+      Object.entries(COUNTERS).map(([name, at]) => [
+        name,
+        (words[at >> 2]! >>> 0) + (words[(at >> 2) + 1]! >>> 0) * 2 ** 32,
+      ]),
+    );
+  }
+
+  connections(): {
+    localAddress: string;
+    localPort: number;
+    remoteAddress: string;
+    remotePort: number;
+    info: TcpInfo;
+  }[] {
+    this.core.check();
+    return this.manager.connections();
+  }
+
+  close(): void {
+    this.core.close();
+  }
+}

@@ -1,0 +1,11 @@
+export type { Clock, ClockEntry } from "./clock.ts";
+export { systemClock } from "./clock.ts";
+export { createEngine } from "./engine.ts";
+export { type ErrorCode, SynwaveError } from "./errors.ts";
+export { capture, impair, pipe, replay } from "./links/index.ts";
+export type { Link, PacketSink } from "./links/link.ts";
+export { PacketBatch } from "./packet-batch.ts";
+export type { Settings } from "./settings.ts";
+export { createStack } from "./stack.ts";
+export type * from "./types.ts";
+export { VirtualClock } from "./virtual-clock.ts";

@@ -1,0 +1,305 @@
+import * as control from "../assembly/shared/control.ts";
+import * as result from "../assembly/shared/results.ts";
+import { FREE, LISTEN } from "../assembly/shared/states.ts";
+import * as tcb from "../assembly/shared/tcb-layout.ts";
+import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { ConnectionHandle, errorFor, type Keeper } from "./connection.ts";
+import type { Core } from "./core.ts";
+import { SynwaveError } from "./errors.ts";
+import type { Settings } from "./settings.ts";
+import { readTcpInfo } from "./tcp-info.ts";
+import type { Connection, ConnectOptions, EngineEvent, Listener, ListenOptions, TcpInfo } from "./types.ts";
+import { Wheel } from "./wheel.ts";
+
+const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
+/** Counters of RFC 6056 §3.3.4: destinations that share one reveal a little of each other, and no more. */
+const PORT_COUNTERS = 256;
+
+function checkPort(port: unknown, what: string, least: number): number {
+  if (!Number.isInteger(port) || (port as number) < least || (port as number) > 65535)
+    throw new SynwaveError(
+      "EINVAL",
+      `${what} must be an integer from ${least} to 65535, not ${JSON.stringify(port)}`,
+    );
+  return port as number;
+}
+
+class ListenerHandle implements Listener {
+  readonly slot: number;
+  readonly generation: number;
+  readonly port: number;
+  readonly address: string | undefined;
+  readonly backlog: number;
+  context: unknown;
+  pending = 0;
+  private readonly manager: Manager;
+
+  constructor(manager: Manager, slot: number, port: number, address: string | undefined, backlog: number) {
+    this.manager = manager;
+    this.slot = slot;
+    this.generation = manager.core.words[(manager.core.slot(slot) + tcb.TCB_GENERATION) >> 2]!;
+    this.port = port;
+    this.address = address;
+    this.backlog = backlog;
+  }
+
+  accept(): Connection | undefined {
+    return this.manager.accept(this);
+  }
+
+  close(): void {
+    this.manager.core.call.close(this.slot, this.generation);
+    this.manager.drain();
+  }
+}
+
+/** What happens once per connection, call or timer: ports, listeners, handles, and the wheel's entries. */
+export class Manager implements Keeper {
+  readonly core: Core;
+  readonly wheel: Wheel;
+  private readonly settings: Settings;
+  private readonly addresses: readonly Address[];
+  private readonly anyAddress: boolean;
+  /** Whoever holds the connection or listener in a slot. One that nobody holds has no object. */
+  private readonly holders = new Map<number, ConnectionHandle | ListenerHandle>();
+  /** Holders with events to poll, each once. */
+  private told: (ConnectionHandle | ListenerHandle)[] = [];
+  /** Connections that ended in the drain under way and may be forgotten behind it. */
+  private readonly ended: ConnectionHandle[] = [];
+  private readonly portCounters = new Uint16Array(PORT_COUNTERS);
+
+  constructor(core: Core, settings: Settings, addresses: readonly Address[], anyAddress: boolean) {
+    this.core = core;
+    this.settings = settings;
+    this.addresses = addresses;
+    this.anyAddress = anyAddress;
+    this.wheel = new Wheel(core.slots);
+  }
+
+  /** Take in what the last crossing left in the event area, and whatever more there is. */
+  drain(): void {
+    const { core } = this;
+    const { words } = core;
+    for (;;) {
+      const count = words[control.CTL_EVENT_COUNT >> 2]!;
+      words[control.CTL_EVENT_COUNT >> 2] = 0;
+      const area = words[control.CTL_EVENTS >> 2]!;
+      for (let i = 0; i < count; i++) this.take(area + i * control.EVENT_SIZE);
+      for (let over = this.ended.pop(); over; over = this.ended.pop())
+        if (over.readable === 0) core.call.forget(over.slot, over.generation);
+      if (count === 0) return;
+      // Forgetting raises events of its own, and there may have been more than the area holds.
+      core.call.events();
+    }
+  }
+
+  private take(at: number): void {
+    const { words } = this.core;
+    const slot = words[(at + control.EVENT_SLOT) >> 2]!;
+    const flags = words[(at + control.EVENT_FLAGS) >> 2]!;
+    if (flags & control.EV_DEADLINE)
+      this.wheel.arm(slot, this.core.doubles[(at + control.EVENT_DEADLINE) >> 3]! / 1000);
+    if (flags & control.EV_FREED) this.wheel.cancel(slot);
+    const holder = this.holders.get(slot);
+    if (!holder || holder.generation !== words[(at + control.EVENT_GENERATION) >> 2]) return;
+    const news = flags & ~(control.EV_DEADLINE | control.EV_FREED);
+    if (news) this.tell(holder, news, words[(at + control.EVENT_ERROR) >> 2]!);
+    if (flags & control.EV_FREED) this.holders.delete(slot);
+  }
+
+  private tell(holder: ConnectionHandle | ListenerHandle, news: number, error: number): void {
+    if (holder.pending === 0) this.told.push(holder);
+    holder.pending |= news;
+    if (holder instanceof ConnectionHandle && news & FINAL) {
+      if (error && !holder.spent) holder.error ??= errorFor(error, holder.peer);
+      holder.over = true;
+      if (!holder.spent) this.ended.push(holder);
+    }
+  }
+
+  /** The wheel's entry of `slot` was moved to `deadline`, microseconds. */
+  rearmed(slot: number, deadline: number): void {
+    this.core.doubles[(this.core.slot(slot) + tcb.TCB_ARMED) >> 3] = deadline;
+  }
+
+  poll(): EngineEvent[] {
+    const events: EngineEvent[] = [];
+    for (const holder of this.told) {
+      const flags = holder.pending;
+      holder.pending = 0;
+      if (holder instanceof ListenerHandle) {
+        if (flags & control.EV_ACCEPTED) events.push({ type: "accepted", listener: holder });
+        continue;
+      }
+      const connection = holder;
+      if (flags & control.EV_ESTABLISHED) events.push({ type: "established", connection });
+      if (!holder.spent) {
+        if (flags & control.EV_READABLE) events.push({ type: "readable", connection });
+        if (flags & control.EV_WRITABLE) events.push({ type: "writable", connection });
+      }
+      if (flags & control.EV_RESET) events.push({ type: "reset", connection });
+      if (flags & control.EV_TIMED_OUT) events.push({ type: "timedOut", connection });
+      if (flags & control.EV_CLOSED) events.push({ type: "closed", connection });
+    }
+    this.told = [];
+    return events;
+  }
+
+  listen(options: ListenOptions): Listener {
+    const { port, address, backlog = this.settings.somaxconn } = options;
+    checkPort(port, "port", 0);
+    if (!Number.isInteger(backlog) || backlog < 0)
+      throw new SynwaveError("EINVAL", `backlog must be an integer of at least 0, not ${backlog}`);
+    const bound = address === undefined ? undefined : this.ownAddress(address, "address");
+    const family = bound ? bound.family : 0;
+    const stage = () => this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
+    stage();
+    const chosen = port || this.freeListenerPort(family);
+    const limit = Math.min(backlog, this.settings.somaxconn);
+    const slot = this.core.call.listen(family, chosen, limit);
+    if (slot === result.ERR_IN_USE)
+      throw new SynwaveError(
+        "EADDRINUSE",
+        `port ${chosen} is already listened on at ${address ?? "every address"}`,
+      );
+    if (slot < 0) throw new SynwaveError("ENOMEM", `no memory for a listener on port ${chosen}`);
+    const listener = new ListenerHandle(this, slot, chosen, address, limit);
+    this.holders.set(slot, listener);
+    return listener;
+  }
+
+  private freeListenerPort(family: number): number {
+    const [first, last] = this.settings.ipLocalPortRange;
+    const count = last - first + 1;
+    const offset = this.nextPort(0);
+    for (let i = 0; i < count; i++) {
+      const port = first + ((offset + i) % count);
+      if (!this.core.call.listenerInUse(family, port)) return port;
+    }
+    throw new SynwaveError("EADDRINUSE", `every port from ${first} to ${last} is listened on`);
+  }
+
+  accept(listener: ListenerHandle): Connection | undefined {
+    const slot = this.core.call.accept(listener.slot, listener.generation);
+    if (slot === result.ERR_AGAIN) return undefined;
+    if (slot < 0) throw new SynwaveError("EBADF", `the listener on port ${listener.port} is closed`);
+    const connection = new ConnectionHandle(this, slot);
+    this.holders.set(slot, connection);
+    const at = this.core.slot(slot);
+    const error = this.core.words[(at + tcb.TCB_ERROR) >> 2]!;
+    if (connection.state === "CLOSED") {
+      connection.over = true;
+      if (error) {
+        connection.error = errorFor(error, connection.peer);
+        this.tell(connection, control.EV_RESET, error);
+      }
+    }
+    this.core.call.events();
+    this.drain();
+    return connection;
+  }
+
+  connect(options: ConnectOptions): Connection {
+    const remote = parseAddress(options.remoteAddress, "remoteAddress");
+    const remotePort = checkPort(options.remotePort, "remotePort", 1);
+    const local = this.localFor(remote, options.localAddress);
+    this.core.bytes.set(local.octets, this.core.staging);
+    this.core.bytes.set(remote.octets, this.core.staging + 16);
+    const slot =
+      options.localPort === undefined
+        ? this.openEphemeral(remote, remotePort, options.remoteAddress)
+        : this.core.call.open(remote.family, checkPort(options.localPort, "localPort", 1), remotePort);
+    if (slot === result.ERR_INVALID)
+      throw new SynwaveError("EINVAL", `remoteAddress is no host's address: ${options.remoteAddress}`);
+    if (slot === result.ERR_IN_USE)
+      throw new SynwaveError(
+        "EADDRINUSE",
+        `a connection from port ${options.localPort} to ${options.remoteAddress} port ${remotePort} exists`,
+      );
+    if (slot < 0)
+      throw new SynwaveError(
+        "ENOMEM",
+        `no memory for a connection to ${options.remoteAddress} port ${remotePort}`,
+      );
+    const connection = new ConnectionHandle(this, slot);
+    this.holders.set(slot, connection);
+    return connection;
+  }
+
+  /** An ephemeral port nobody could guess, as RFC 6056 §3.3.4 (double hash) chooses it. */
+  private openEphemeral(remote: Address, remotePort: number, shown: string): number {
+    const [first, last] = this.settings.ipLocalPortRange;
+    const count = last - first + 1;
+    const offset = this.nextPort(remotePort);
+    for (let i = 0; i < count; i++) {
+      const port = first + ((offset + i) % count);
+      if (this.core.call.listenerInUse(0, port)) continue;
+      const slot = this.core.call.open(remote.family, port, remotePort);
+      if (slot !== result.ERR_IN_USE) return slot;
+    }
+    throw new SynwaveError(
+      "EADDRNOTAVAIL",
+      `every port from ${first} to ${last} is in use towards ${shown} port ${remotePort}`,
+    );
+  }
+
+  /** Where to look for a port for the addresses in staging. */
+  private nextPort(remotePort: number): number {
+    const hash = this.core.call.portHash(remotePort) >>> 0;
+    const counter = hash % PORT_COUNTERS;
+    const turn = this.portCounters[counter]!;
+    this.portCounters[counter] = turn + 1;
+    return (hash >>> 8) + turn;
+  }
+
+  private ownAddress(text: string, what: string): Address {
+    const address = parseAddress(text, what);
+    const own =
+      this.anyAddress ||
+      this.addresses.some(({ octets }) => octets.every((octet, i) => octet === address.octets[i]));
+    if (!own) throw new SynwaveError("EADDRNOTAVAIL", `${what} is not an address of this engine: ${text}`);
+    return address;
+  }
+
+  private localFor(remote: Address, given: string | undefined): Address {
+    if (given !== undefined) {
+      const local = this.ownAddress(given, "localAddress");
+      if (local.family !== remote.family)
+        throw new SynwaveError("EINVAL", `localAddress is not of the remote address's family: ${given}`);
+      return local;
+    }
+    const local = this.addresses.find(({ family }) => family === remote.family);
+    if (!local)
+      throw new SynwaveError(
+        "EADDRNOTAVAIL",
+        `the engine has no IPv${remote.family} address to connect from`,
+      );
+    return local;
+  }
+
+  connections(): {
+    localAddress: string;
+    localPort: number;
+    remoteAddress: string;
+    remotePort: number;
+    info: TcpInfo;
+  }[] {
+    const { core } = this;
+    const list = [];
+    const end = core.call.slotsUsed();
+    for (let slot = 0; slot < end; slot++) {
+      const at = core.slot(slot);
+      const state = core.bytes[at + tcb.TCB_STATE]!;
+      if (state === FREE || state === LISTEN) continue;
+      const family = core.bytes[at + tcb.TCB_FAMILY]!;
+      list.push({
+        localAddress: formatAddress(core.bytes, at + tcb.TCB_LOCAL_ADDRESS, family),
+        localPort: core.bytes[at + tcb.TCB_LOCAL_PORT]! | (core.bytes[at + tcb.TCB_LOCAL_PORT + 1]! << 8),
+        remoteAddress: formatAddress(core.bytes, at + tcb.TCB_REMOTE_ADDRESS, family),
+        remotePort: core.bytes[at + tcb.TCB_REMOTE_PORT]! | (core.bytes[at + tcb.TCB_REMOTE_PORT + 1]! << 8),
+        info: readTcpInfo(core, at),
+      });
+    }
+    return list;
+  }
+}

@@ -1,0 +1,76 @@
+import * as control from "../assembly/shared/control.ts";
+import * as states from "../assembly/shared/states.ts";
+import * as tcb from "../assembly/shared/tcb-layout.ts";
+import type { Core } from "./core.ts";
+import type { State, TcpInfo } from "./types.ts";
+
+/** RFC 9293's names by the engine's numbers. */
+export const STATES: readonly State[] = (() => {
+  const names: State[] = [];
+  names[states.FREE] = "CLOSED";
+  names[states.CLOSED] = "CLOSED";
+  names[states.LISTEN] = "LISTEN";
+  names[states.SYN_SENT] = "SYN-SENT";
+  names[states.SYN_RECEIVED] = "SYN-RECEIVED";
+  names[states.ESTABLISHED] = "ESTABLISHED";
+  names[states.FIN_WAIT_1] = "FIN-WAIT-1";
+  names[states.FIN_WAIT_2] = "FIN-WAIT-2";
+  names[states.CLOSE_WAIT] = "CLOSE-WAIT";
+  names[states.CLOSING] = "CLOSING";
+  names[states.LAST_ACK] = "LAST-ACK";
+  names[states.TIME_WAIT] = "TIME-WAIT";
+  return names;
+})();
+
+/** TCPI_OPT_WSCALE. */
+const OPTION_WINDOW_SCALE = 4;
+
+/** Read tcp_info from the TCB at `at`; all zero, state CLOSED, without one. */
+export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
+  const u8 = (field: number) => (at === undefined ? 0 : core.bytes[at + field]!);
+  const u16 = (field: number) => u8(field) | (u8(field + 1) << 8);
+  const u32 = (field: number) => (at === undefined ? 0 : core.words[(at + field) >> 2]! >>> 0);
+  const f64 = (field: number) => (at === undefined ? 0 : core.doubles[(at + field) >> 3]!);
+  const span = (to: number, from: number) => (u32(to) - u32(from)) >>> 0;
+  const mss = Math.max(1, u16(tcb.TCB_SND_MSS));
+  const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
+  return {
+    state: STATES[u8(tcb.TCB_STATE)]!,
+    options: u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0,
+    caState: u8(tcb.TCB_CA_STATE),
+    sndWscale: u8(tcb.TCB_SND_WSCALE),
+    rcvWscale: u8(tcb.TCB_RCV_WSCALE),
+    rto: Math.min(
+      u32(tcb.TCB_RTO) * 2 ** u8(tcb.TCB_BACKOFF),
+      core.words[control.SET_RTO_MAX_MS >> 2]! * 1000,
+    ),
+    ato: core.words[control.SET_DELACK_MS >> 2]! * 1000,
+    sndMss: u16(tcb.TCB_SND_MSS),
+    rcvMss: u16(tcb.TCB_RCV_MSS),
+    unacked: Math.ceil(span(tcb.TCB_SND_NXT, tcb.TCB_SND_UNA) / mss),
+    retransmits: u8(tcb.TCB_RETRANSMITS),
+    totalRetrans: u32(tcb.TCB_TOTAL_RETRANS),
+    backoff: u8(tcb.TCB_BACKOFF),
+    probes: u8(tcb.TCB_PROBES),
+    pmtu: core.words[control.SET_MTU >> 2]!,
+    rtt: f64(tcb.TCB_SRTT),
+    rttvar: f64(tcb.TCB_RTTVAR),
+    minRtt: f64(tcb.TCB_RTT_MIN),
+    // Linux counts both in segments.
+    sndSsthresh: u32(tcb.TCB_SSTHRESH) >= 0x7fffffff ? 0x7fffffff : Math.floor(u32(tcb.TCB_SSTHRESH) / mss),
+    sndCwnd: Math.floor(u32(tcb.TCB_CWND) / mss),
+    advmss: u16(tcb.TCB_ADV_MSS),
+    rcvSpace: u32(tcb.TCB_RCV_BUF),
+    bytesSent: f64(tcb.TCB_BYTES_SENT),
+    bytesAcked: f64(tcb.TCB_BYTES_ACKED),
+    bytesReceived: f64(tcb.TCB_BYTES_RECEIVED),
+    bytesRetrans: f64(tcb.TCB_BYTES_RETRANS),
+    segsOut: u32(tcb.TCB_SEGS_OUT),
+    segsIn: u32(tcb.TCB_SEGS_IN),
+    dataSegsOut: u32(tcb.TCB_DATA_SEGS_OUT),
+    dataSegsIn: u32(tcb.TCB_DATA_SEGS_IN),
+    notsentBytes: Math.max(0, unsent),
+    sndWnd: u32(tcb.TCB_SND_WND),
+    rcvWnd: span(tcb.TCB_RCV_ADV, tcb.TCB_RCV_NXT),
+  };
+}
