@@ -8,5 +8,6 @@ export * from "./options";
 export * from "./packet";
 export * from "./reassembly";
 export * from "./repeat";
+export * from "./rtt";
 export * from "./seq";
 export * from "./stream";
