@@ -219,7 +219,8 @@ class SansIoEngine implements Engine {
         core.doubles[at + (tcb.TCB_ACK_AT >> 3)]!,
         core.doubles[at + (tcb.TCB_WAIT_AT >> 3)]!,
       );
-      if (deadline <= wheel.when(slot) * 1000) return wheel.earliest();
+      // In the unit it was armed in: back in microseconds, rounding could make it look moved for ever.
+      if (deadline / 1000 <= wheel.when(slot)) return wheel.earliest();
       wheel.cancel(slot);
       if (deadline < Infinity) wheel.arm(slot, deadline / 1000);
       manager.rearmed(slot, deadline);
