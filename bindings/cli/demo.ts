@@ -35,8 +35,8 @@ interface Side {
   retransmissions: number;
   /** From the connection's first packet until the other side had the last octet. */
   virtualSeconds: number;
-  /** Megabits per second, of this side's octets. */
-  goodputVirtual: number;
+  /** Megabits per second, of this side's octets; null when no virtual time passed. */
+  goodputVirtual: number | null;
   goodputReal: number;
   link: ImpairStats;
 }
@@ -184,7 +184,7 @@ function summarize(
       segmentsReceived: counters.InSegs,
       retransmissions: counters.RetransSegs,
       virtualSeconds,
-      goodputVirtual: megabits / virtualSeconds,
+      goodputVirtual: virtualSeconds > 0 ? megabits / virtualSeconds : null,
       goodputReal: megabits / realSeconds,
       link: paths[i].stats,
     };
@@ -203,7 +203,8 @@ function summarize(
 function describe(result: Result): string {
   const { left, right } = result.sides;
   const whole = (n: number) => n.toLocaleString("en-US");
-  const rate = (n: number) => `${n.toFixed(1)} Mbit/s`;
+  // A path without delay takes no virtual time at all.
+  const rate = (n: number | null) => (n !== null ? `${n.toFixed(1)} Mbit/s` : "no time passed");
   const rows: [string, (side: Side) => string][] = [
     ["segments sent", (s) => whole(s.segmentsSent)],
     ["segments received", (s) => whole(s.segmentsReceived)],

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { CommanderError } from "commander";
 import { connectCommand } from "./connect.ts";
+import { demoCommand } from "./demo.ts";
 import { makeCommand } from "./options.ts";
 import { serveCommand } from "./serve.ts";
 
@@ -12,11 +13,13 @@ const MISUSED = 2;
 const { version } = createRequire(import.meta.url)("synwave/package.json") as { version: string };
 
 const program = makeCommand("synwave", "a TCP/IP engine inside a process", [
+  "synwave demo",
   "synwave serve --tun tun0 --address 10.0.0.2/24 --root public",
   "synwave connect --tun tun0 --address 10.0.0.2/24 10.0.0.1 80",
 ])
   .showHelpAfterError("(synwave --help tells more)")
   .version(version)
+  .addCommand(demoCommand())
   .addCommand(serveCommand())
   .addCommand(connectCommand());
 

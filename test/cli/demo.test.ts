@@ -121,6 +121,17 @@ describe("synwave demo", () => {
       expect(out).toContain(line);
   });
 
+  test("a path without delay takes no virtual time", async () => {
+    const args = ["--size", "200000", "--no-pcapng", "--delay", "0"];
+    const ideal = ["--loss", "0", "--duplicate", "0", "--reorder", "0"];
+    expect(await result(...args, ...ideal)).toMatchObject({
+      equal: true,
+      virtualSeconds: 0,
+      sides: { left: { goodputVirtual: null } },
+    });
+    expect((await run(...args, ...ideal)).out).toMatch(/goodput, virtual +no time passed +no time passed/);
+  });
+
   test("a network that carries nothing ends in an error, not in a wait for ever", async () => {
     await expect(run("--size", "1000", "--loss", "100%", "--no-pcapng")).rejects.toThrow("ETIMEDOUT");
   });
