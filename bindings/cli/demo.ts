@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { createEngine } from "../engine.ts";
 import { SynwaveError } from "../errors.ts";
 import { type CaptureLink, capture } from "../links/capture.ts";
@@ -72,7 +72,11 @@ export function demoCommand(): Command {
     "synwave demo --size 8MiB --loss 5% --seed 7",
     "synwave demo --delay 100 --jitter 30 --pcapng bad-network.pcapng --json",
   ])
-    .option("--size <octets>", "sent each way at once; also as 64MiB, 10MB, …", octets, 64 * 2 ** 20)
+    .addOption(
+      new Option("--size <octets>", "sent each way at once; also as 64MiB, 10MB, …")
+        .argParser(octets)
+        .default(64 * 2 ** 20, "64MiB"),
+    )
     .option("--seed <number>", "of the data and of all chance", integer(0, Number.MAX_SAFE_INTEGER), 1)
     .option("--loss <probability>", "of a packet to vanish; also as 1%", probability, 0.01)
     .option("--duplicate <probability>", "of a packet to come twice", probability, 0.005)

@@ -24,7 +24,7 @@ export function startProgress(title: string, total: number): Progress {
     gracefulExit: false,
     linewrap: null,
   });
-  bar.start(total, 0, { note: "" });
+  bar.start(total, 0, { note: "starting" });
   return {
     update: (value, note) => bar.update(value, note === undefined ? {} : { note }),
     stop: () => bar.stop(),
