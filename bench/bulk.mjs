@@ -10,6 +10,7 @@ const CHUNK = 64 * 1024;
 /** As the C reference's rings. */
 const BUFFER = 256 * 1024;
 const CHECKED = 16 * 2 ** 20;
+/** As the C reference's samples. */
 const TIMED = 32 * 2 ** 20;
 /** Virtual milliseconds from one exchange of packets to the next. */
 const TICK = 0.05;

@@ -36,8 +36,8 @@ export async function buildFloor() {
   return `${compiler} ${flags.join(" ")}`;
 }
 
-/** Nanoseconds per call of each routine, medians of `repetitions`. */
-export async function runFloor(repetitions) {
-  const { stdout } = await execute(program, [String(repetitions)]);
-  return JSON.parse(stdout);
+/** Nanoseconds of processor time per call of a routine: the median of the repetitions that fit into `time` ms. */
+export async function runFloor(routine, time) {
+  const { stdout } = await execute(program, [String(Math.ceil(time)), routine]);
+  return JSON.parse(stdout)[routine];
 }

@@ -1,5 +1,7 @@
 import { Bench } from "tinybench";
+import { cpuTime } from "./cpu-time.mjs";
 import { runFloor } from "./floor.mjs";
+import { median, uncertainty } from "./statistics.mjs";
 
 /**
  * @typedef {object} Benchmark
@@ -10,24 +12,22 @@ import { runFloor } from "./floor.mjs";
  * @property {number} [limit] most it may take, as a multiple of the reference
  * @property {() => void} check throws when the result is wrong
  * @property {() => void} run
- */
-
-const REPETITIONS = 5;
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length & 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/**
- * Check every benchmark, then time all of them and the C reference in turn, `rounds` times: what slows the machine for
- * a while slows a benchmark and its reference alike, so a ratio is taken within a round and its median over rounds.
  *
- * @param {Benchmark[]} benchmarks
- * @param {{ rounds: number, time: number, progress: (done: number) => void }} options `time` in ms, of each in a round
+ * @typedef {object} Plan
+ * @property {readonly [number, number]} rounds fewest and most
+ * @property {number} time ms of processor time of each benchmark in a round
+ * @property {number} warmUp most ms of processor time before the first round, of each benchmark
  */
-export async function measure(benchmarks, { rounds, time, progress }) {
+
+/** Rounds go on until the median ratio of each benchmark is known this well, as a part of it. */
+const PRECISION = 0.02;
+
+/** Runs that are compared with as many before them to see whether the compilers are still at work. */
+const RUNS = 8;
+const STEADY = 0.03;
+
+/** Check every benchmark; throws with its name when a result is wrong. */
+function check(benchmarks) {
   for (const { name, memory, check } of benchmarks) {
     try {
       check();
@@ -35,29 +35,78 @@ export async function measure(benchmarks, { rounds, time, progress }) {
       throw new Error(`${name} (${memory} memory) gives a wrong result: ${cause.message}`, { cause });
     }
   }
-  const floors = [];
-  const samples = benchmarks.map(() => []);
-  for (let round = 0; round < rounds; round++) {
-    progress(round / rounds);
-    const before = await runFloor(REPETITIONS);
-    // The first round meets cold code.
-    const bench = new Bench({ time, iterations: 5, warmupTime: round === 0 ? time : time / 5, throws: true });
-    for (const [index, { run }] of benchmarks.entries()) bench.add(String(index), run);
-    await bench.run();
-    const after = await runFloor(REPETITIONS);
-    floors.push(Object.fromEntries(Object.keys(before).map((key) => [key, (before[key] + after[key]) / 2])));
-    for (const [index, { result }] of bench.tasks.entries())
-      samples[index].push((result.latency.p50 * 1e6) / benchmarks[index].count);
+}
+
+/** Run until it gets no faster, `most` milliseconds at most. */
+function warmUp({ run }, most) {
+  const end = cpuTime() + most;
+  let before = Number.POSITIVE_INFINITY;
+  while (cpuTime() < end) {
+    const times = Array.from({ length: RUNS }, () => {
+      const start = cpuTime();
+      run();
+      return cpuTime() - start;
+    });
+    const now = median(times);
+    if (now > before * (1 - STEADY)) return;
+    before = now;
   }
-  const floor = Object.fromEntries(
-    Object.keys(floors[0]).map((key) => [key, median(floors.map((each) => each[key]))]),
-  );
-  const rows = benchmarks.map(({ name, memory, reference, limit }, index) => {
-    const row = { name, memory, ns: median(samples[index]), samples: samples[index] };
-    if (reference === undefined) return row;
-    const ratio = median(samples[index].map((ns, round) => ns / floors[round][reference]));
-    Object.assign(row, { reference, referenceNs: floor[reference], ratio });
-    return limit === undefined ? row : { ...row, limit, met: ratio <= limit };
-  });
-  return { floor, floors, rows };
+}
+
+/** Nanoseconds per operation: the median of the runs that fit into `time`. */
+async function sample({ run, count }, time) {
+  const bench = new Bench({ now: cpuTime, time, iterations: 5, warmup: false, throws: true });
+  bench.add("run", run);
+  await bench.run();
+  return (bench.tasks[0].result.latency.p50 * 1e6) / count;
+}
+
+/** One benchmark between two runs of its reference: the nanoseconds of each. */
+async function sampleBeside(benchmark, time) {
+  if (benchmark.reference === undefined) return { ns: await sample(benchmark, time) };
+  const before = await runFloor(benchmark.reference, time / 2);
+  const ns = await sample(benchmark, time);
+  const after = await runFloor(benchmark.reference, time / 2);
+  const referenceNs = (before + after) / 2;
+  return { ns, referenceNs, ratio: ns / referenceNs };
+}
+
+function row({ name, memory, reference, limit }, samples) {
+  const of = (key) => samples.map((each) => each[key]);
+  const row = { name, memory, ns: median(of("ns")), samples };
+  if (reference === undefined) return row;
+  const ratio = median(of("ratio"));
+  const error = uncertainty(of("ratio"));
+  Object.assign(row, { reference, referenceNs: median(of("referenceNs")), ratio });
+  if (Number.isFinite(error)) row.error = error * ratio;
+  return limit === undefined ? row : { ...row, limit, met: ratio <= limit };
+}
+
+/**
+ * Check every benchmark, then time each beside its C reference in turn, round after round: what slows the machine for a
+ * while slows both alike, so a ratio is taken within a round and its median over the rounds. When to stop depends on how
+ * well the ratios agree, never on what they are.
+ *
+ * @param {Benchmark[]} benchmarks
+ * @param {Plan} plan
+ * @param {(done: number) => void} progress
+ */
+export async function measure(benchmarks, { rounds: [fewest, most], time, warmUp: warmUpTime }, progress) {
+  check(benchmarks);
+  for (const benchmark of benchmarks) warmUp(benchmark, warmUpTime);
+  const samples = benchmarks.map(() => []);
+  const known = () =>
+    benchmarks.every(
+      ({ limit }, index) =>
+        limit === undefined || uncertainty(samples[index].map(({ ratio }) => ratio)) <= PRECISION,
+    );
+  let rounds = 0;
+  while (rounds < fewest || (rounds < most && !known())) {
+    for (const [index, benchmark] of benchmarks.entries()) {
+      samples[index].push(await sampleBeside(benchmark, time));
+      progress(Math.min(1, (rounds + (index + 1) / benchmarks.length) / (rounds < fewest ? fewest : most)));
+    }
+    rounds++;
+  }
+  return { rounds, rows: benchmarks.map((benchmark, index) => row(benchmark, samples[index])) };
 }

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import { loadProbe } from "./probe.mjs";
 
 const LENGTH = 1460;
-const TIMES = 2000;
+/** As in the C reference. So many that reading the clock, which counts whole microseconds, is nothing beside them. */
+const TIMES = 20000;
 /** Addresses well above what the probe keeps for itself. */
 const TEXT = 65536;
 const COPY = TEXT + 4096;

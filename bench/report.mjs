@@ -32,23 +32,35 @@ function commit() {
   }
 }
 
-const heads = ["", "memory", "ns", "C, ns", "ratio", "at most", ""];
+const heads = ["", "memory", "measured", "C", "ratio", "±", "at most", ""];
+/** Columns of words; the others are figures. */
+const words = new Set([0, 1, 7]);
 
-export function table(rows) {
-  const cells = rows.map(({ name, memory, ns, referenceNs, ratio, limit, met }) => [
+const nanoseconds = (ns) => `${ns.toFixed(1)} ns`;
+const kibibytes = (octets) => `${(octets / 1024).toFixed(0)} KiB`;
+
+/** A row of times beside C's, or of octets that were left over. */
+function cells({ name, memory, ns, referenceNs, ratio, error, octets, limit, met }) {
+  const atMost = limit === undefined ? "" : octets === undefined ? limit.toFixed(1) : kibibytes(limit);
+  return [
     name,
     memory,
-    ns.toFixed(1),
-    referenceNs?.toFixed(1) ?? "",
+    octets === undefined ? nanoseconds(ns) : kibibytes(octets),
+    referenceNs === undefined ? "" : nanoseconds(referenceNs),
     ratio?.toFixed(2) ?? "",
-    limit?.toFixed(1) ?? "",
+    error?.toFixed(2) ?? "",
+    atMost,
     met === undefined ? "" : met ? "met" : "NOT MET",
-  ]);
-  const widths = heads.map((head, i) => Math.max(head.length, ...cells.map((row) => row[i].length)));
+  ];
+}
+
+export function table(rows) {
+  const lines = rows.map(cells);
+  const widths = heads.map((head, i) => Math.max(head.length, ...lines.map((row) => row[i].length)));
   const line = (row) =>
     row
-      .map((cell, i) => (i < 2 || i === 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .map((cell, i) => (words.has(i) ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
       .join("  ")
       .trimEnd();
-  return [heads, ...cells].map(line).join("\n");
+  return [heads, ...lines].map(line).join("\n");
 }
