@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { SynwaveError } from "../../bindings/errors.ts";
+import { impair } from "../../bindings/links/impair.ts";
 import type { Link, PacketSink } from "../../bindings/links/link.ts";
 import { pipe } from "../../bindings/links/pipe.ts";
 import type { PacketBatch } from "../../bindings/packet-batch.ts";
@@ -79,6 +81,60 @@ describe("a stack", () => {
     await server.close();
   });
 
+  it("ends every socket when the engine traps, and does not touch the engine again", async () => {
+    const { client, server, close } = await pair();
+    server.listen({ port: 80 });
+    const socket = client.connect(`${SERVER}:80`);
+    await socket.opened;
+    const trap = new SynwaveError("ERR_ENGINE_POISONED", "a broken invariant");
+    for (const method of ["receiveBatch", "transmitBatch", "advance", "poll"] as const)
+      client.engine[method] = () => {
+        throw trap;
+      };
+    await socket.writable.getWriter().write(noise(10));
+    await expect(socket.closed).rejects.toBe(trap);
+    await expect(socket.readable.getReader().read()).rejects.toBe(trap);
+    await expect(client.closed).rejects.toBe(trap);
+    await close();
+  });
+
+  it("repairs what a lossy link does, by timers in real time", { timeout: 60_000 }, async () => {
+    const [left, right] = pipe();
+    const lossy = impair(left, { seed: 5, loss: 0.02, reorder: 0.01, duplicate: 0.01 });
+    const client = await createStack({ link: lossy, addresses: [CLIENT] });
+    const server = await createStack({ link: right, addresses: [SERVER] });
+    const listener = server.listen({ port: 7 });
+    const socket = client.connect(`${SERVER}:7`, { allowHalfOpen: true });
+    const { value: peer } = await listener.next();
+    const sent = noise(2 * 2 ** 20);
+    const echoing = peer!.readable.pipeTo(peer!.writable);
+    const [, received] = await Promise.all([pour(socket.writable, sent), drain(socket.readable)]);
+    expect(sha256(received)).toBe(sha256(sent));
+    expect(client.counters().RetransSegs).toBeGreaterThan(0);
+    await echoing;
+    await client.close();
+    await server.close();
+  });
+
+  it("leaves no rejection unhandled when nobody looks", async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): unknown => unhandled.push(error);
+    process.on("unhandledRejection", note);
+    const { client, server, close } = await pair();
+    client.connect(`${SERVER}:1`);
+    client.connect({ hostname: "10.0.0.77", port: 1 }, { signal: AbortSignal.timeout(5) });
+    const listener = server.listen({ port: 80, signal: AbortSignal.timeout(30) });
+    const socket = client.connect(`${SERVER}:80`);
+    const { value: peer } = await listener.next();
+    await socket.opened;
+    await sleep(40);
+    void peer!.close("done");
+    await close();
+    await sleep(10);
+    process.off("unhandledRejection", note);
+    expect(unhandled).toEqual([]);
+  });
+
   it("close() resets what is open, ends loops, and is idempotent", async () => {
     const { client, server, close } = await pair();
     const listener = server.listen({ port: 80 });
@@ -148,7 +204,7 @@ describe("a stack", () => {
     const sockets = [1, 2, 3].map((port) => stack.connect({ hostname: SERVER, port }));
     await sleep(0);
     expect(armed).toBe(1);
-    clock.run(200_000);
+    clock.run(3_600_000);
     await Promise.all(
       sockets.map((socket) => expect(socket.opened).rejects.toMatchObject({ code: "ETIMEDOUT" })),
     );
