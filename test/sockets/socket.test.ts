@@ -174,6 +174,12 @@ describe("connect and listen", () => {
       }),
     );
     expect(answers.filter(Boolean)).toHaveLength(200);
+    await sleep(20);
+    // Nothing is left of them but TIME-WAIT at the side that ended first.
+    expect(net.server.engine.connections()).toEqual([]);
+    expect(new Set(net.client.engine.connections().map(({ info }) => info.state))).toEqual(
+      new Set(["TIME-WAIT"]),
+    );
     listener.close();
     await serving;
   });
