@@ -107,5 +107,5 @@ export function isConnectable(high: u64, low: u64): bool {
     const address = u32(low >> 32);
     return (!isSpecial4(address) || (address & 0xff) == 127) && !isSubnetBroadcast(address);
   }
-  return !isSpecial6(high, low) || low == 0x0100000000000000;
+  return !isSpecial6(high, low) || (high == 0 && low == 0x0100000000000000);
 }

@@ -154,6 +154,21 @@ export function takeBlock(): usize {
   return blocksFloor;
 }
 
+/**
+ * Blocks that an owner who holds `held` may still take, so that no owner comes to hold more than a quarter of what is
+ * left: a dynamic threshold. One alone gets a fifth of the pool; with n who want all they can get, n + 4 shares are
+ * made of it and four stay free for those who come later.
+ */
+export function spareBlocks(held: u32): u32 {
+  const left = blocksLeft();
+  return left > 4 * held ? (left - 4 * held) / 5 : 0;
+}
+
+/** A block for an owner who holds `held` already, or 0 when that is its share. */
+export function takeSpareBlock(held: u32): usize {
+  return spareBlocks(held) ? takeBlock() : 0;
+}
+
 export function giveBlock(block: usize): void {
   store<u32>(block, u32(freeBlocks));
   freeBlocks = block;

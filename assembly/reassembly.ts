@@ -1,4 +1,4 @@
-import { giveBlock, takeBlock } from "./pool.ts";
+import { giveBlock, takeSpareBlock } from "./pool.ts";
 import { Seq } from "./seq.ts";
 import { BLOCK_SIZE } from "./shared/sizes.ts";
 
@@ -53,7 +53,7 @@ export class Reassembly {
   /** Whether `insert` is certain to succeed; asked before text is stored. */
   hasRoom(): bool {
     if (this.block == 0) {
-      const block = takeBlock();
+      const block = takeSpareBlock(0);
       if (block == 0) return false;
       this.block = u32(block);
     }

@@ -68,6 +68,9 @@ export function finishTiming(tcb: Tcb): void {
   if (tcb.rttAt == 0 || tcb.sndUna < tcb.rttSeq) return;
   measured(tcb, now - (tcb.rttAt - 1));
   tcb.rttAt = 0;
+  // Only a measurement ends the backoff (§5, Karn): an ACK of what was sent twice says nothing about the path, and with
+  // a timeout shorter than the round trip no segment would ever be sent once and measured.
+  tcb.backoff = 0;
 }
 
 /** 5.7, once the connection is established after a repeated SYN and no measurement could be taken. */

@@ -1,10 +1,12 @@
-import { giveBlock, takeBlock } from "./pool.ts";
+import { giveBlock, takeBlock, takeSpareBlock } from "./pool.ts";
 import { Seq } from "./seq.ts";
 import { BLOCK_SHIFT, BLOCK_SIZE } from "./shared/sizes.ts";
 
 /** Entries of a block map: a block full of addresses. */
 const MAP_ENTRIES: u32 = BLOCK_SIZE / 4;
 const INLINE_ENTRIES: u32 = 4;
+/** Blocks every stream may have whoever else holds how many: what one block's worth of text can touch. */
+export const STREAM_SHARE: u32 = 2;
 /** Block numbers are sequence numbers shifted right: they wrap here. */
 const NUMBER_MASK: u32 = 0xffffffff >> BLOCK_SHIFT;
 
@@ -54,7 +56,7 @@ export class Stream {
   }
 
   private widen(low: Seq): bool {
-    const map = takeBlock();
+    const map = takeSpareBlock(this.held);
     if (map == 0) return false;
     memory.fill(map, 0, BLOCK_SIZE);
     const first = low.u32 >>> BLOCK_SHIFT;
@@ -86,7 +88,7 @@ export class Stream {
       const entry = this.entry(position);
       let block = usize(load<u32>(entry));
       if (block == 0) {
-        block = takeBlock();
+        block = this.held < STREAM_SHARE ? takeBlock() : takeSpareBlock(this.held);
         if (block == 0) break;
         store<u32>(entry, u32(block));
         this.held++;

@@ -1,4 +1,4 @@
-import { blocksLeft, blocksTotal } from "./pool.ts";
+import { spareBlocks } from "./pool.ts";
 import { BLOCK_SIZE } from "./shared/sizes.ts";
 import { Tcb } from "./tcb.ts";
 
@@ -8,11 +8,11 @@ import { Tcb } from "./tcb.ts";
 function room(tcb: Tcb): u32 {
   const unread = tcb.rcvNxt.since(tcb.rcvRead);
   if (unread >= tcb.rcvBuf) return 0;
-  const own = tcb.rcvBuf - unread;
-  // While less than a quarter of the pool is left, nobody is promised more than a small share of it.
-  const left = blocksLeft();
-  if (left >= blocksTotal() >> 2) return own;
-  return min(own, (left >> 3) * BLOCK_SIZE);
+  // What the window field cannot say is no room: a peer told of it would see the same window again.
+  const own = min(tcb.rcvBuf - unread, u32(0xffff) << tcb.rcvWscale);
+  // No more than memory would be given for; a block's worth at least, which is.
+  const spare = spareBlocks(tcb.rcvStream.blocks) * BLOCK_SIZE;
+  return min(own, max(spare, unread < u32(BLOCK_SIZE) ? u32(BLOCK_SIZE) - unread : 0));
 }
 
 /** Where the right edge would stand if it were advertised now, as a distance from RCV.NXT. */

@@ -10,7 +10,7 @@ export interface Settings {
   somaxconn: number;
   /** First and last ephemeral port (32768, 60999). */
   ipLocalPortRange: readonly [number, number];
-  /** Repetitions of a SYN before ETIMEDOUT (6). */
+  /** Repetitions of a SYN before ETIMEDOUT (7: Linux's 6 give up after 127 s, RFC 9293 MUST-23 wants 180). */
   tcpSynRetries: number;
   /** Repetitions of a SYN,ACK (5). */
   tcpSynackRetries: number;
@@ -42,7 +42,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpMaxSynBacklog: 256,
   somaxconn: 4096,
   ipLocalPortRange: [32768, 60999],
-  tcpSynRetries: 6,
+  tcpSynRetries: 7,
   tcpSynackRetries: 5,
   tcpRetries2: 15,
   tcpFinTimeout: 60,

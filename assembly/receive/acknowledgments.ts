@@ -25,7 +25,6 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
     else tcb.sndStream.trim(from, to);
   }
   tcb.retransmits = 0;
-  tcb.backoff = 0;
   tcb.probes = 0;
   finishTiming(tcb);
   newlyAcked(tcb, acked);

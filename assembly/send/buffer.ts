@@ -1,5 +1,5 @@
 import { initialWindow } from "../congestion/newreno.ts";
-import { blocksLeft, blocksTotal } from "../pool.ts";
+import { spareBlocks } from "../pool.ts";
 import { setting } from "../settings.ts";
 import { SET_WMEM_DEFAULT, SET_WMEM_MAX } from "../shared/control.ts";
 import { BLOCK_SIZE } from "../shared/sizes.ts";
@@ -11,14 +11,11 @@ function limit(tcb: Tcb): u32 {
   return min(max(wanted, u32(setting(SET_WMEM_DEFAULT))), u32(setting(SET_WMEM_MAX)));
 }
 
-/** Octets `write` may take now. The last quarter of the pool is kept for text that arrives. */
+/** Octets `write` may take now: what memory is given for, or a block's worth for a connection that has nothing queued. */
 export function sendRoom(tcb: Tcb): u32 {
   const queued = tcb.sndEnd.since(tcb.sndTextStart);
   const most = limit(tcb);
   if (queued >= most) return 0;
-  const left = blocksLeft();
-  const reserve = blocksTotal() >> 2;
-  // Below the reserve a connection still gets one block of its own: no number of full buffers stops a quiet one.
-  if (left <= reserve) return queued == 0 ? min(most, BLOCK_SIZE) : 0;
-  return min(most - queued, (left - reserve) * BLOCK_SIZE);
+  const spare = spareBlocks(tcb.sndStream.blocks) * BLOCK_SIZE;
+  return min(most - queued, max(spare, queued == 0 ? u32(BLOCK_SIZE) : 0));
 }
