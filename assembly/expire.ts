@@ -69,7 +69,7 @@ function retransmission(tcb: Tcb): void {
   }
   timerExpired(tcb);
   tcb.retransmits++;
-  tcb.backoff++;
+  if (tcb.backoff < 32) tcb.backoff++;
   armRtx(tcb, now + currentRto(tcb));
   wantOutput(tcb);
 }
@@ -84,7 +84,7 @@ function repeatSyn(tcb: Tcb): void {
     return;
   }
   tcb.retransmits++;
-  tcb.backoff++;
+  if (tcb.backoff < 32) tcb.backoff++;
   tcb.synRetransmitted = 1;
   tcb.synPending = 1;
   armRtx(tcb, now + currentRto(tcb));
