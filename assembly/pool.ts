@@ -155,18 +155,33 @@ export function takeBlock(): usize {
 }
 
 /**
- * Blocks that an owner who holds `held` may still take, so that no owner comes to hold more than a quarter of what is
- * left: a dynamic threshold. One alone gets a fifth of the pool; with n who want all they can get, n + 4 shares are
- * made of it and four stay free for those who come later.
+ * Blocks that an owner who holds `held` may still take beyond its share. No owner comes to hold more than a quarter of
+ * what is left (a dynamic threshold: one alone gets a fifth of the pool), and the last eighth is for shares.
  */
 export function spareBlocks(held: u32): u32 {
   const left = blocksLeft();
-  return left > 4 * held ? (left - 4 * held) / 5 : 0;
+  const reserve = blockTotal >> 3;
+  if (left <= reserve || left <= 4 * held) return 0;
+  return min((left - 4 * held) / 5, left - reserve);
 }
 
-/** A block for an owner who holds `held` already, or 0 when that is its share. */
+/** A block beyond the share of an owner who holds `held` already, or 0. */
 export function takeSpareBlock(held: u32): usize {
   return spareBlocks(held) ? takeBlock() : 0;
+}
+
+/**
+ * A block for a stream that holds `held` already, or 0 when it has its share. Whoever holds none gets the very last;
+ * a second one, which even a little text can touch, comes out of the last eighth but not of the last sixteenth.
+ */
+export function takeStreamBlock(held: u32): usize {
+  if (held == 0 || (held == 1 && blocksLeft() > blockTotal >> 4)) return takeBlock();
+  return takeSpareBlock(held);
+}
+
+/** Whether so little is left that no new connection should begin: those there are come first. */
+export function isExhausted(): bool {
+  return blocksLeft() <= blockTotal >> 5;
 }
 
 export function giveBlock(block: usize): void {

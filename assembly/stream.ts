@@ -1,12 +1,10 @@
-import { giveBlock, takeBlock, takeSpareBlock } from "./pool.ts";
+import { giveBlock, takeSpareBlock, takeStreamBlock } from "./pool.ts";
 import { Seq } from "./seq.ts";
 import { BLOCK_SHIFT, BLOCK_SIZE } from "./shared/sizes.ts";
 
 /** Entries of a block map: a block full of addresses. */
 const MAP_ENTRIES: u32 = BLOCK_SIZE / 4;
 const INLINE_ENTRIES: u32 = 4;
-/** Blocks every stream may have whoever else holds how many: what one block's worth of text can touch. */
-export const STREAM_SHARE: u32 = 2;
 /** Block numbers are sequence numbers shifted right: they wrap here. */
 const NUMBER_MASK: u32 = 0xffffffff >> BLOCK_SHIFT;
 
@@ -88,7 +86,7 @@ export class Stream {
       const entry = this.entry(position);
       let block = usize(load<u32>(entry));
       if (block == 0) {
-        block = this.held < STREAM_SHARE ? takeBlock() : takeSpareBlock(this.held);
+        block = takeStreamBlock(this.held);
         if (block == 0) break;
         store<u32>(entry, u32(block));
         this.held++;

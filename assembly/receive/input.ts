@@ -6,7 +6,7 @@ import { acceptRoom, enterBacklog, synRoom } from "../listener.ts";
 import { ip, PROTOCOL_TCP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
-import { rxArea, rxTable } from "../pool.ts";
+import { isExhausted, rxArea, rxTable } from "../pool.ts";
 import { wantOutput } from "../queues.ts";
 import { reset, resetAck } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
@@ -19,6 +19,7 @@ import {
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
   CNT_PASSIVE_OPENS,
+  CNT_TCP_MEMORY_PRESSURES,
   CNT_TCP_REQ_Q_FULL_DROP,
   CNT_TW_RECYCLED,
 } from "../shared/counters.ts";
@@ -92,8 +93,9 @@ function listenArrives(listener: Tcb, floor: Seq): void {
     count(CNT_LISTEN_DROPS);
     return;
   }
-  const at = newTcb();
+  const at = isExhausted() ? 0 : newTcb();
   if (at == 0) {
+    count(CNT_TCP_MEMORY_PRESSURES);
     count(CNT_LISTEN_DROPS);
     return;
   }
