@@ -5,7 +5,7 @@ import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { ConnectionHandle, errorFor, type Keeper } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { SynwaveError } from "./errors.ts";
+import { SynwaveError, show } from "./errors.ts";
 import type { Settings } from "./settings.ts";
 import { readTcpInfo } from "./tcp-info.ts";
 import type { Connection, ConnectOptions, EngineEvent, Listener, ListenOptions, TcpInfo } from "./types.ts";
@@ -19,7 +19,7 @@ function checkPort(port: unknown, what: string, least: number): number {
   if (!Number.isInteger(port) || (port as number) < least || (port as number) > 65535)
     throw new SynwaveError(
       "EINVAL",
-      `${what} must be an integer from ${least} to 65535, not ${JSON.stringify(port)}`,
+      `${what} must be an integer from ${least} to 65535, not ${typeof port === "string" ? show(port) : port}`,
     );
   return port as number;
 }

@@ -1,6 +1,6 @@
 import * as control from "../assembly/shared/control.ts";
 import { STREAM_MAX } from "../assembly/shared/sizes.ts";
-import { SynwaveError } from "./errors.ts";
+import { SynwaveError, show } from "./errors.ts";
 
 /** Linux sysctl names in camelCase, Linux's units and defaults. */
 export interface Settings {
@@ -77,7 +77,10 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
 const DELACK_MS = 40;
 
 function fail(name: string, wanted: string, value: unknown): never {
-  throw new SynwaveError("EINVAL", `setting ${name} must be ${wanted}, not ${JSON.stringify(value)}`);
+  throw new SynwaveError(
+    "EINVAL",
+    `setting ${name} must be ${wanted}, not ${typeof value === "string" ? show(value) : value}`,
+  );
 }
 
 function checkNumber(name: string, value: unknown, least: number, most: number): void {
