@@ -1,4 +1,4 @@
-import { SynwaveError } from "./errors.ts";
+import { SynwaveError, show } from "./errors.ts";
 
 /** An address in 16 octets, IPv4 as ::ffff:a.b.c.d, with the length of its network's prefix in its own family. */
 export interface Address {
@@ -54,8 +54,7 @@ function parse6(text: string, octets: Uint8Array): boolean {
  * @throws SynwaveError EINVAL that names `what` and the text
  */
 export function parseAddress(text: unknown, what: string, prefixAllowed = false): Address {
-  const bad = () =>
-    new SynwaveError("EINVAL", `${what} is not an IPv4 or IPv6 address: ${JSON.stringify(text)}`);
+  const bad = () => new SynwaveError("EINVAL", `${what} is not an IPv4 or IPv6 address: ${show(text)}`);
   if (typeof text !== "string") throw bad();
   const [host, bits, more] = text.split("/");
   if (more !== undefined || (bits !== undefined && !(prefixAllowed && /^\d{1,3}$/.test(bits)))) throw bad();

@@ -4,7 +4,7 @@ import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { parseAddress } from "./address.ts";
 import { type Core, createCore } from "./core.ts";
 import { COUNTERS } from "./counters.ts";
-import { SynwaveError } from "./errors.ts";
+import { SynwaveError, show } from "./errors.ts";
 import { Manager } from "./manager.ts";
 import { PacketBatch } from "./packet-batch.ts";
 import { resolveSettings, storeSettings } from "./settings.ts";
@@ -39,7 +39,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   if (!Array.isArray(addresses))
     throw new SynwaveError("EINVAL", `addresses must be an array, not ${addresses}`);
   if (typeof anyAddress !== "boolean")
-    throw new SynwaveError("EINVAL", `anyAddress must be a boolean, not ${JSON.stringify(anyAddress)}`);
+    throw new SynwaveError("EINVAL", `anyAddress must be a boolean, not ${show(anyAddress)}`);
   const own = addresses.map((text) => parseAddress(text, "addresses", true));
   const least = own.some(({ family }) => family === 6) ? MTU_MIN_6 : MTU_MIN_4;
   if (!Number.isInteger(mtu) || mtu < least || mtu > PACKET_MAX)

@@ -36,3 +36,15 @@ export class SynwaveError extends Error {
     this.code = code;
   }
 }
+
+/** A value in an error's message, cut to a readable length. */
+export function show(value: unknown): string {
+  const text = describe(value);
+  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(describe).join(", ")}]`;
+  return typeof value === "object" && value !== null ? Object.prototype.toString.call(value) : String(value);
+}

@@ -1,5 +1,5 @@
 import { instantiate as link } from "@assemblyscript/loader";
-import { SynwaveError } from "./errors.ts";
+import { SynwaveError, show } from "./errors.ts";
 
 /** Octets in a page of linear memory. */
 const PAGE = 65536;
@@ -203,11 +203,4 @@ async function readFile(url: URL): Promise<BufferSource> {
 
 function reason(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
-}
-
-/** A value in an error's message, cut to a readable length. */
-function show(value: unknown): string {
-  const text =
-    typeof value === "object" && value !== null ? Object.prototype.toString.call(value) : String(value);
-  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
 }
