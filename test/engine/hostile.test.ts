@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Connection, Engine } from "../../bindings/types.ts";
-import { makeEngine, readAll } from "../support/engine.ts";
+import { debugModule, makeEngine, readAll } from "../support/engine.ts";
 import { parse } from "../support/packet.ts";
 import { Peer } from "../support/peer.ts";
 import { random, randomOctets } from "../support/random.ts";
@@ -33,7 +33,7 @@ function receive(engine: Engine, packet: Uint8Array, now: number): void {
 
 /** An engine with connections in several states, and packets that fit them. */
 async function busy() {
-  const engine = await makeEngine({ memory: 2 * 2 ** 20 });
+  const engine = await makeEngine({ memory: 2 * 2 ** 20, wasm: await debugModule() });
   const listener = engine.listen({ port: 80 });
   const connections: Connection[] = [];
   const peers: Peer[] = [];
@@ -190,7 +190,7 @@ describe("hostile input", () => {
   });
 
   it("as many holes as a peer likes cost a bounded amount of memory, and the text arrives all the same", async () => {
-    const engine = await makeEngine({ memory: 2 * 2 ** 20 });
+    const engine = await makeEngine({ memory: 2 * 2 ** 20, wasm: await debugModule() });
     const listener = engine.listen({ port: 80 });
     const peer = new Peer(engine);
     const connection = peer.connect(listener, { options: { mss: 1460, ws: 4 } });

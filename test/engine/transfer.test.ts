@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Connection, EngineOptions } from "../../bindings/types.ts";
-import { makeEngine, seed } from "../support/engine.ts";
+import { debugModule, makeEngine, seed } from "../support/engine.ts";
 import { random, randomOctets } from "../support/random.ts";
 import { type Chances, chance, Wire } from "../support/wire.ts";
 
@@ -58,11 +58,13 @@ class Application {
 /** Both directions at once between two engines; returns what a test may want to know. */
 async function transfer(plan: Plan) {
   const six = plan.six ?? false;
+  const wasm = await debugModule();
   const options = (n: number): EngineOptions => ({
     addresses: [six ? `2001:db8::${n}` : `192.0.2.${n}`],
     seed: seed(plan.seed + n),
     ...(plan.mtu && { mtu: plan.mtu }),
     ...(plan.settings && { settings: plan.settings }),
+    wasm,
   });
   const [a, b] = await Promise.all([makeEngine(options(1)), makeEngine(options(2))]);
   const wire = new Wire(a, b);

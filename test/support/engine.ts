@@ -1,9 +1,18 @@
+import { readFileSync } from "node:fs";
 import { createEngine } from "../../bindings/engine.ts";
 import type { Connection, Engine, EngineOptions } from "../../bindings/types.ts";
 
 /** Same seed, same numbers: a test that fails fails again. */
 export function seed(n = 1): Uint8Array {
   return Uint8Array.from({ length: 32 }, (_, i) => (n * 31 + i * 7) & 255);
+}
+
+let debug: Promise<WebAssembly.Module> | undefined;
+
+/** The build with assertions: a broken invariant traps where it is broken. */
+export function debugModule(): Promise<WebAssembly.Module> {
+  debug ??= WebAssembly.compile(readFileSync(new URL("../../build/debug.wasm", import.meta.url)));
+  return debug;
 }
 
 /** An engine on 192.0.2.1 and 2001:db8::1, small and seeded. */
