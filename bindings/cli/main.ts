@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { createRequire } from "node:module";
 import { CommanderError } from "commander";
 import { connectCommand } from "./connect.ts";

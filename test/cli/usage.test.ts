@@ -17,6 +17,11 @@ test("--version prints the package's version", () => {
   expect(synwave("--version")).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: "" });
 });
 
+test("it runs as a program of its own", () => {
+  const { status, stdout } = spawnSync(CLI, ["--version"], { encoding: "utf8" });
+  expect([status, stdout]).toEqual([0, synwave("--version").stdout]);
+});
+
 test("--help lists every command, and each has a --help with examples", () => {
   const { status, stdout, stderr } = synwave("--help");
   expect([status, stderr]).toEqual([0, ""]);
