@@ -83,7 +83,9 @@ async function main() {
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
   const missed = rows.filter(({ met }) => met === false);
   if (check && missed.length > 0) {
-    console.error(`\n${missed.length} of ${rows.filter(({ met }) => met !== undefined).length} limits not met`);
+    console.error(
+      `\n${missed.length} of ${rows.filter(({ met }) => met !== undefined).length} limits not met`,
+    );
     process.exitCode = 1;
   }
 }

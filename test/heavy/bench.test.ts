@@ -1,0 +1,102 @@
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { uncertainty } from "../../bench/statistics.mjs";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "synwave-bench-"));
+const path = join(folder, "report.json");
+const execute = promisify(execFile);
+
+/** In one quick run: how fast anything is, is no test's business. */
+const run = (...args: string[]) => execute(process.execPath, ["bench/run.mjs", ...args], { cwd: root });
+
+interface Row {
+  name: string;
+  memory: string;
+  ns?: number;
+  octets?: number;
+  reference?: string;
+  referenceNs?: number;
+  ratio?: number;
+  limit?: number;
+  met?: boolean;
+  samples?: unknown[];
+}
+
+let printed: string;
+let report: {
+  machine: { cpu: string; cpus: number; memory: number; system: string; load: number[] };
+  node: string;
+  compiler: string;
+  groups: Record<string, { rows: Row[] }>;
+};
+
+beforeAll(async () => {
+  // The transfer is timed on dist/.
+  await execute(process.execPath, ["scripts/build.mjs"], { cwd: root });
+  printed = (await run("--quick", "--json", path)).stdout;
+  report = JSON.parse(readFileSync(path, "utf8"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("a run without groups has all of them, and prints each row once", () => {
+  expect(Object.keys(report.groups)).toEqual(["micro", "bulk", "memory"]);
+  for (const { rows } of Object.values(report.groups))
+    for (const { name, memory } of rows)
+      expect(
+        printed.split("\n").filter((line) => line.startsWith(name) && line.includes(` ${memory} `)),
+      ).toHaveLength(1);
+});
+
+test("every row has a figure, and every figure with a reference a ratio", () => {
+  for (const row of Object.values(report.groups).flatMap(({ rows }) => rows)) {
+    expect(Number.isFinite(row.ns ?? row.octets), row.name).toBe(true);
+    if (row.ns !== undefined) expect(row.ns).toBeGreaterThan(0);
+    if (row.reference !== undefined) {
+      expect(row.ratio).toBeCloseTo(row.ns! / row.referenceNs!, 6);
+      expect(row.samples).toHaveLength(1);
+    }
+    expect(row.met === undefined).toBe(row.limit === undefined);
+  }
+});
+
+test("what is required has its limit, for both kinds of memory", () => {
+  const limits = Object.values(report.groups)
+    .flatMap(({ rows }) => rows)
+    .filter(({ ratio, limit }) => ratio !== undefined && limit !== undefined)
+    .map(({ reference, memory, limit }) => `${reference} ${memory} ${limit}`);
+  expect(limits.sort()).toEqual([
+    "checksum shared 1.5",
+    "checksum unshared 1.5",
+    "md5Block shared 2",
+    "md5Block unshared 2",
+    "segment shared 3",
+    "segment unshared 3",
+  ]);
+});
+
+test("the report names the machine, Node and the compiler", () => {
+  expect(report.machine.cpus).toBeGreaterThan(0);
+  expect(report.machine.memory).toBeGreaterThan(0);
+  expect(report.machine.system).not.toBe("");
+  expect(report.node).toBe(process.version);
+  expect(report.compiler).toContain("gcc");
+});
+
+test("a group that does not exist is named, with exit code 2", async () => {
+  await expect(run("macro")).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('"macro"') });
+});
+
+test("the uncertainty of a median falls with agreement and with the number of rounds", () => {
+  expect(uncertainty([2, 2])).toBe(Number.POSITIVE_INFINITY);
+  expect(uncertainty([2, 2, 2])).toBe(0);
+  const wide = [1, 2, 3, 4, 5];
+  expect(uncertainty([...wide, ...wide, ...wide, ...wide])).toBeCloseTo(uncertainty(wide) / 2, 10);
+  // Quartiles 2 and 4, median 3.
+  expect(uncertainty(wide)).toBeCloseTo(((1.2533 / 1.349) * 2) / Math.sqrt(5) / 3, 10);
+});
