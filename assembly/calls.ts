@@ -24,7 +24,6 @@ import {
   ERR_INVALID,
   ERR_NO_MEMORY,
   ERR_PIPE,
-  ERR_RESET,
   ERR_STALE,
 } from "./shared/results.ts";
 import {
@@ -34,7 +33,6 @@ import {
   ESTABLISHED,
   FIN_WAIT_1,
   FIN_WAIT_2,
-  FREE,
   LAST_ACK,
   LISTEN,
   SYN_RECEIVED,
@@ -293,9 +291,5 @@ function closeListener(listener: Tcb): void {
     if (tcb.state == SYN_RECEIVED && tcb.passive && tcb.listener == self) abortTcb(tcb);
   }
   leaveListeners(listener);
-  listener.state = u8(FREE);
-  listener.held = 0;
-  raise(listener, 0);
+  release(listener);
 }
-
-if (ERR_RESET == ERR_EOF) ERROR("results must differ");
