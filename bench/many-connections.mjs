@@ -41,6 +41,11 @@ class Hosts {
     this.server.poll();
   }
 
+  /** What the server has to send reaches the client but for the first packet, so that what arrives lies behind a hole. */
+  loseFirst() {
+    this.client.receive(this.server.transmit(this.now).slice(1), this.now);
+  }
+
   /** Let `milliseconds` pass, deadline by deadline. */
   pass(milliseconds) {
     const end = this.now + milliseconds;
@@ -90,11 +95,11 @@ const ends = [
   (here, there) => [here.shutdown(), there.shutdown(), here.close(), there.close()],
   (here, there) => [here.abort(), there.close()],
   (here, there) => [here.close(), there.abort()],
-  // Text that nobody has read: RST.
+  // Text that nobody will read, on its way when they close.
   (here, there) => [here.write(text), there.write(text), here.close(), there.close()],
 ];
 
-/** Every kind of end, at once and with a round trip between the two sides. */
+/** Every kind of end: with all read, with text unread, with a hole in it; at once and a round trip later. */
 function wave(hosts, size) {
   const here = Array.from({ length: size }, () => hosts.connect());
   hosts.settle();
@@ -108,6 +113,8 @@ function wave(hosts, size) {
     hosts.settle();
     if (served.read(into) !== text.length) throw new Error(`connection ${i + 1}: its text did not arrive`);
     if (i % 3 === 0) served.write(text);
+    if (i % 4 === 0) hosts.settle();
+    else if (i % 4 === 1) hosts.loseFirst();
     ends[i % ends.length](opened, served);
     if (i % 2 === 0) hosts.settle();
   }
