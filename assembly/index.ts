@@ -16,6 +16,7 @@ import {
   writable,
 } from "./calls.ts";
 import { expire } from "./expire.ts";
+import { conclude, observe, reading } from "./observer.ts";
 import { layOut, slotsInUse, staging } from "./pool.ts";
 import { drainEvents } from "./queues.ts";
 import { arrive } from "./receive/input.ts";
@@ -69,12 +70,15 @@ export {
   abort,
   accept,
   close,
+  conclude,
   forget,
   listen,
   listenerInUse,
+  observe,
   open,
   portHash,
   readable,
+  reading,
   receive,
   send,
   setNoDelay,
