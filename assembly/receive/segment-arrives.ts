@@ -205,6 +205,12 @@ function checkReset(tcb: Tcb): bool {
 /** Fourth: SYN in a synchronized state is answered, not believed (RFC 5961 §4.2). */
 function checkSyn(tcb: Tcb): bool {
   if (!segment.has(SYN)) return GO_ON;
+  if (tcb.state == SYN_RECEIVED && tcb.passive) {
+    // The peer begins anew: back to LISTEN, where its next SYN finds us.
+    count(CNT_ATTEMPT_FAILS);
+    finish(tcb, ERR_RESET, 0);
+    return DROP;
+  }
   count(CNT_TCP_SYN_CHALLENGE);
   challenge(tcb);
   return DROP;

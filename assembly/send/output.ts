@@ -67,12 +67,12 @@ function emit(tcb: Tcb): bool {
   if (tcb.state == CLOSED) return true;
   if (tcb.synPending && !sendSyn(tcb)) return false;
   if (tcb.state == SYN_SENT) return true;
-  if (tcb.state == SYN_RECEIVED) return !tcb.ackNow || sendAck(tcb);
   // Duplicate ACKs are counted by the peer: text must not ride on them.
   while (tcb.acksOwed) {
     if (!sendAck(tcb)) return false;
     tcb.acksOwed--;
   }
+  if (tcb.state == SYN_RECEIVED) return !tcb.ackNow || sendAck(tcb);
   if (tcb.probing == PROBE_DUE) {
     if (!probe(tcb)) return false;
     if (tcb.probing == PROBE_DUE) tcb.probing = PROBING;
