@@ -78,8 +78,8 @@ let successor: bool = false;
 let successorTime: f64 = 0;
 
 /**
- * Open the packet in the receive ring: `length` octets of `original` (0: unknown) were captured, at `time` in
- * microseconds. With `verify` a wrong checksum is a reason to pass it over. False when it was, which is counted.
+ * Open the packet in the receive ring: `length` octets of `original` (0: unknown) were captured, at `time`, in
+ * whatever unit. With `verify` a wrong checksum is a reason to pass it over. False when it was, which is counted.
  */
 export function observe(length: u32, original: u32, verify: bool, time: f64): bool {
   count(CNT_IN_RECEIVES);
@@ -157,6 +157,8 @@ export function reading(): u32 {
   let found: u32 = READ_NOTHING;
   while (found == READ_NOTHING) {
     if (spent) {
+      // What tells a slot in use from one that is not.
+      Conversation.at(spent).family = 0;
       giveSlot(spent);
       spent = 0;
     } else if (leaving) found = readLeaving(Conversation.at(leaving));

@@ -4,6 +4,15 @@ export { createEngine } from "./engine.ts";
 export { type ErrorCode, SynwaveError } from "./errors.ts";
 export * from "./links/index.ts";
 export type { Link, PacketSink } from "./links/link.ts";
+export {
+  createObserver,
+  type ObservedConversation,
+  type ObservedDirection,
+  type Observer,
+  type ObserverCounters,
+  type ObserverOptions,
+  type Sender,
+} from "./observer.ts";
 export { PacketBatch } from "./packet-batch.ts";
 export type { Settings } from "./settings.ts";
 export type { SocketListener, SocketListenOptions } from "./sockets/listener.ts";

@@ -17,8 +17,8 @@ const grants = [
   { files: /^bindings\/(node|cli)\//, may: Object.keys(kinds) },
   { files: /^bindings\/(clock[^/]*|stack)\.ts$/, may: ["clock", "timer"] },
   { files: /^bindings\/links\//, may: ["clock", "timer", "network"] },
-  // The seed, when the caller gives none.
-  { files: /^bindings\/engine\.ts$/, may: ["chance"] },
+  // The seed, when the caller gives none; the key of a hash table.
+  { files: /^bindings\/(engine|observer)\.ts$/, may: ["chance"] },
   // The module, when the caller says where it is.
   { files: /^bindings\/wasm\.ts$/, may: ["node", "network"] },
 ];
