@@ -127,10 +127,8 @@ export class ConnectionHandle implements Connection {
       const length = Math.min(bytes.length - done, STAGING_BYTES);
       // Staged at the alignment of the source: shared memory is copied by words only when both agree.
       const skip = (bytes.byteOffset + done) & ALIGN;
-      core.bytes.set(
-        length === bytes.length ? bytes : bytes.subarray(done, done + length),
-        core.staging + skip,
-      );
+      const piece = length === bytes.length ? bytes : bytes.subarray(done, done + length);
+      core.copy(core.bytes, piece, core.staging + skip);
       const taken = core.call.send(this.slot, this.generation, skip, length);
       if (taken < 0) {
         if (done) return done;
@@ -157,7 +155,7 @@ export class ConnectionHandle implements Connection {
       const taken = core.call.receive(this.slot, this.generation, skip, length);
       if (taken > 0) {
         const from = core.staging + skip;
-        into.set(core.bytes.subarray(from, from + taken), done);
+        core.copy(into, core.bytes.subarray(from, from + taken), done);
         done += taken;
         if (taken < length) break;
         continue;

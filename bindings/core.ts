@@ -1,5 +1,6 @@
 import * as control from "../assembly/shared/control.ts";
 import { MEMORY_MIN, SLOT_SHIFT } from "../assembly/shared/sizes.ts";
+import { type Copy, copyFor } from "./copy.ts";
 import { SynwaveError } from "./errors.ts";
 import { instantiate, type WasmOptions } from "./wasm.ts";
 
@@ -37,6 +38,8 @@ export interface Core {
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly call: Exports;
+  /** Between linear memory and ordinary buffers, either way. */
+  readonly copy: Copy;
   /** Address of a slot. */
   slot(index: number): number;
   /** Slots there are room for at most. */
@@ -90,6 +93,7 @@ export async function createCore(
     words,
     doubles,
     call,
+    copy: copyFor(memory),
     slot: (index) => slots + index * 2 ** SLOT_SHIFT,
     slots: words[control.CTL_SLOT_COUNT >> 2]!,
     staging: words[control.CTL_STAGING >> 2]!,

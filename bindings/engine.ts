@@ -137,7 +137,7 @@ class SansIoEngine implements Engine {
         taken++;
         next++;
       }
-      core.bytes.set(batch.bytes.subarray(base, base + end), ring);
+      core.copy(core.bytes, batch.bytes.subarray(base, base + end), ring);
       core.call.input(taken, micros);
       this.manager.drain();
     } while (next < count);
@@ -198,7 +198,7 @@ class SansIoEngine implements Engine {
     const used = core.words[control.CTL_TX_USED >> 2]!;
     const area = core.words[control.CTL_TX >> 2]!;
     const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
-    batch.bytes.set(core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)));
+    core.copy(batch.bytes, core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)), 0);
     for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
     batch.count = made;
     batch.used = used;
