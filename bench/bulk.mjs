@@ -1,9 +1,7 @@
 // From application to application: two engines in one thread, no link between them, virtual time.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
-
-const dist = new URL("../dist/index.js", import.meta.url);
+import { loadLibrary } from "./dist.mjs";
 
 const SEGMENT = 1460;
 const CHUNK = 64 * 1024;
@@ -31,9 +29,7 @@ class Pair {
   }
 
   static async make(shared) {
-    if (!existsSync(dist))
-      throw new Error("The bulk transfer is timed on dist/, which is not built: npm run build");
-    const { createEngine, PacketBatch } = await import(dist.href);
+    const { createEngine, PacketBatch } = await loadLibrary();
     const settings = { tcpRmem: [4096, BUFFER, BUFFER], tcpWmem: [4096, BUFFER, BUFFER] };
     const engine = (address, seed) =>
       createEngine({

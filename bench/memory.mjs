@@ -1,4 +1,5 @@
 // What long use leaves behind.
+import { loadLibrary } from "./dist.mjs";
 import { heap } from "./heap.mjs";
 import { longTransfer } from "./long-transfer.mjs";
 import { manyConnections } from "./many-connections.mjs";
@@ -13,7 +14,7 @@ function left(name, octets, limit) {
 
 /** @param {boolean} quick a thousandth of the work */
 export async function memory(quick, progress) {
-  const library = await import("../dist/index.js");
+  const library = await loadLibrary();
   const octets = quick ? MIB : 1024 * MIB;
   const connections = quick ? 20 : 10_000;
   const transfer = await longTransfer(library, octets, (done) => progress((done / octets) * 0.8));
