@@ -27,7 +27,7 @@ test("--help lists every command, and each has a --help with examples", () => {
   expect([status, stderr]).toEqual([0, ""]);
   const section = /Commands:\n(.*)\n\n/s.exec(stdout)![1]!;
   const commands = [...section.matchAll(/^ {2}([a-z]+)/gm)].map(([, name]) => name!);
-  expect(commands).toEqual(expect.arrayContaining(["serve", "connect"]));
+  expect(commands).toEqual(expect.arrayContaining(["demo", "serve", "connect", "replay"]));
   for (const name of commands.filter((command) => command !== "help")) {
     const help = synwave(name, "--help");
     expect([help.status, help.stderr]).toEqual([0, ""]);

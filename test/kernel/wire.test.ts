@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ObservedConversation, ObserverCounters } from "../../bindings/observer.ts";
 import { judge, spoil, startCapture, stopCapture } from "./support/capture.ts";
-import { connectWords, startServe } from "./support/cli.ts";
+import { CLI, connectWords, startServe } from "./support/cli.ts";
 import { type Folder, hashOf, MiB, makeFile, makeFolder } from "./support/files.ts";
 import type { Namespace } from "./support/namespace.ts";
 import { KERNEL, makeNetwork, OURS } from "./support/network.ts";
+import { must, run } from "./support/program.ts";
 import { missing } from "./support/requirements.ts";
 
 const CURL = ["-sSf", "--max-time", "50"];
@@ -49,9 +52,32 @@ describe.skipIf(missing !== undefined)("what tshark makes of our packets", () =>
     // 8 MiB in segments of 1,460 octets or less, and acknowledgments.
     expect(verdict.packets).toBeGreaterThan(6000);
 
+    await expectReplayOf(file, hash);
+
     // The same capture with one octet wrong: it is found, and nothing else is.
     const bad = folder.path("bad.pcap");
     await spoil(file, bad, Uint8Array.from(OURS.v4.split("."), Number));
     expect(await judge(bad)).toMatchObject({ badChecksum: 1, packets: verdict.packets });
   });
 });
+
+/** What `synwave replay` makes of a capture, against tshark and against the file that was downloaded first. */
+async function expectReplayOf(file: string, hash: string): Promise<void> {
+  const report = JSON.parse(await must(process.execPath, [CLI, "replay", file, "--json"])) as {
+    conversations: ObservedConversation[];
+    packets: ObserverCounters;
+  };
+  const lines = (
+    await must("tshark", ["-n", "-r", file, "-Y", "tcp", "-T", "fields", "-e", "tcp.stream"])
+  ).trim();
+  const packets: number[] = [];
+  for (const stream of lines.split("\n")) packets[Number(stream)] = (packets[Number(stream)] ?? 0) + 1;
+  expect(report.conversations.map(({ client, server }) => client.packets + server.packets)).toEqual(packets);
+  expect(report.packets).toMatchObject({ malformed: 0, wrongChecksum: 0 });
+
+  const words = [CLI, "replay", file, "--stream", "0", "--direction", "server"];
+  const { code, stdout, stderr } = await run(process.execPath, words);
+  expect([code, stderr]).toEqual([0, ""]);
+  const text = stdout.subarray(stdout.indexOf("\r\n\r\n") + 4);
+  expect(createHash("sha256").update(text).digest("hex")).toBe(hash);
+}

@@ -2,15 +2,26 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { suiteRequirement } from "../../support/requirements.ts";
-import { LIBRARY } from "./cli.ts";
+import { CLI } from "./cli.ts";
 
-const COMMANDS = ["ip", "nft", "curl", "nginx", "tshark", "nc"] as const;
+const COMMANDS = [
+  "ip",
+  "nft",
+  "curl",
+  "nginx",
+  "tshark",
+  "dumpcap",
+  "nc",
+  "setpriv",
+  "unshare",
+  "sysctl",
+] as const;
 
 /** Why the kernel suite cannot run here, or undefined. */
 export const missing = suiteRequirement(
   "kernel",
   check,
-  "run as root after: apt-get install --yes iproute2 nftables curl nginx-light tshark netcat-openbsd",
+  "run as root after: apt-get install --yes iproute2 nftables curl nginx-light tshark netcat-openbsd util-linux procps",
 );
 
 function check(): string | undefined {
@@ -25,7 +36,7 @@ function check(): string | undefined {
   if (absent.length > 0) return `it needs ${absent.join(", ")}`;
   const made = spawnSync("unshare", ["--net", "true"], { encoding: "utf8" });
   if (made.status !== 0) return `it may not make network namespaces (${(made.stderr ?? "").trim()})`;
-  if (!existsSync(LIBRARY)) return "it needs the built command line: npm run build";
+  if (!existsSync(CLI)) return "it needs the built command line: npm run build";
   return undefined;
 }
 
