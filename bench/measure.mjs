@@ -15,6 +15,7 @@ import { median, uncertainty } from "./statistics.mjs";
  *
  * @typedef {object} Plan
  * @property {readonly [number, number]} rounds fewest and most
+ * @property {number} seconds of real time after which no round begins that is not one of the fewest
  * @property {number} time ms of processor time of each benchmark in a round
  * @property {number} warmUp most ms of processor time before the first round, of each benchmark
  */
@@ -91,7 +92,12 @@ function row({ name, memory, reference, limit }, samples) {
  * @param {Plan} plan
  * @param {(done: number) => void} progress
  */
-export async function measure(benchmarks, { rounds: [fewest, most], time, warmUp: warmUpTime }, progress) {
+export async function measure(
+  benchmarks,
+  { rounds: [fewest, most], seconds, time, warmUp: warmUpTime },
+  progress,
+) {
+  const end = performance.now() + seconds * 1000;
   check(benchmarks);
   for (const benchmark of benchmarks) warmUp(benchmark, warmUpTime);
   const samples = benchmarks.map(() => []);
@@ -101,7 +107,7 @@ export async function measure(benchmarks, { rounds: [fewest, most], time, warmUp
         limit === undefined || uncertainty(samples[index].map(({ ratio }) => ratio)) <= PRECISION,
     );
   let rounds = 0;
-  while (rounds < fewest || (rounds < most && !known())) {
+  while (rounds < fewest || (rounds < most && performance.now() < end && !known())) {
     for (const [index, benchmark] of benchmarks.entries()) {
       samples[index].push(await sampleBeside(benchmark, time));
       progress(Math.min(1, (rounds + (index + 1) / benchmarks.length) / (rounds < fewest ? fewest : most)));

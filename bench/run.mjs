@@ -54,7 +54,7 @@ function parse() {
     throw new Error(`--rounds must be 1 to 1000, not ${values.rounds}`);
   return {
     ...values,
-    plan: { quick, rounds, time: quick ? 5 : 50, warmUp: quick ? 0 : 2000 },
+    plan: { quick, rounds, seconds: 60, time: quick ? 5 : 50, warmUp: quick ? 0 : 2000 },
     names: positionals.length > 0 ? [...new Set(positionals)] : Object.keys(groups),
   };
 }

@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { CTL_RX, CTL_STAGING, CTL_TX } from "../../assembly/shared/control.ts";
 import { copyFor } from "../../bindings/copy.ts";
+import { createEngine } from "../../bindings/engine.ts";
 
 const PAGE = 65536;
 const make = (shared: boolean) => new WebAssembly.Memory({ initial: 1, maximum: 1, shared });
@@ -56,4 +58,14 @@ test("a Buffer that is not Node's own is left alone", () => {
   expect(fill).not.toHaveBeenCalled();
   expect(bytes.indexOf(3)).toBe(5);
   expect(bytes.lastIndexOf(3)).toBe(2004);
+});
+
+test("what is copied in and out lies far from where large buffers begin in their page", async () => {
+  const { memory } = await createEngine({ memory: 2 * 2 ** 20 });
+  const words = new Int32Array(memory.buffer);
+  for (const cell of [CTL_RX, CTL_TX, CTL_STAGING]) {
+    const offset = words[cell >> 2]! % 4096;
+    expect(offset).toBeGreaterThanOrEqual(512);
+    expect(offset).toBeLessThanOrEqual(3584);
+  }
 });
