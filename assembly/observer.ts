@@ -13,7 +13,7 @@ import {
   SYN_SEEN,
   SYNCED,
 } from "./observer/conversation.ts";
-import { beginSegment, crowded, readEnd, readHeld, readSegment, takeText, unread } from "./observer/text.ts";
+import { crowded, readEnd, readHeld, readSegment, takeText, unread } from "./observer/text.ts";
 import { IPV4_HEADER, IPV6_HEADER, ip, PROTOCOL_TCP, parseIp } from "./packet/ip.ts";
 import { ACK, FIN, RST, SYN, segment, TCP_HEADER } from "./packet/segment.ts";
 import { isTcpIntact, parseTcp } from "./packet/tcp.ts";
@@ -357,8 +357,7 @@ function enter(conversation: Conversation): void {
   if (segment.has(ACK)) takeAck(other, segment.ack);
   takeExtent(conversation, mine, start);
   if (captured) {
-    takeText(start, segment.text, captured);
-    beginSegment();
+    takeText(start, segment.text, captured, segment.textLength);
     receiving = mine.address;
   }
 }

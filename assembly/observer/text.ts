@@ -19,14 +19,18 @@ import { ACKED, Direction, FIN_SEEN, SYNCED } from "./conversation.ts";
 let segmentSeq: Seq = Seq.of(0);
 let segmentText: usize = 0;
 let segmentLength: u32 = 0;
+/** Octets of text it had on the wire. */
+let segmentStated: u32 = 0;
 /** Octets of it that were not there before. */
 let fresh: u32 = 0;
 
-export function takeText(seq: Seq, text: usize, length: u32): void {
+export function takeText(seq: Seq, text: usize, length: u32, stated: u32): void {
   segmentSeq = seq;
   segmentText = text;
   segmentLength = length;
+  segmentStated = stated;
   fresh = 0;
+  unread = true;
 }
 
 function advance(d: Direction, octets: u32): void {
@@ -138,12 +142,9 @@ export let crowded: usize = 0;
 /** Cleared by `readSegment` when there is no more to the segment. */
 export let unread: bool = false;
 
-export function beginSegment(): void {
-  unread = true;
-}
-
 function done(d: Direction): u32 {
-  d.retransmitted += f64(segmentLength - fresh);
+  // With nothing new in what was captured of it, the whole segment came again.
+  d.retransmitted += f64(fresh ? segmentLength - fresh : segmentStated);
   unread = false;
   return READ_NOTHING;
 }

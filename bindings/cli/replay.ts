@@ -183,7 +183,7 @@ const COLUMNS = [
   { name: "←", right: true },
   { name: "text →", right: true },
   { name: "←", right: true },
-  { name: "again →", right: true },
+  { name: "resent →", right: true },
   { name: "←", right: true },
   { name: "missing →", right: true },
   { name: "←", right: true },

@@ -1,5 +1,5 @@
-import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type SpawnSyncReturns, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -8,162 +8,189 @@ import { capture } from "../../bindings/links/capture.ts";
 import { pipe } from "../../bindings/links/pipe.ts";
 import { PacketBatch } from "../../bindings/packet-batch.ts";
 import { VirtualClock } from "../../bindings/virtual-clock.ts";
-import { build, type Fields } from "../support/packet.ts";
+import { from } from "../observer/watch.ts";
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
-
-const web = { src: "192.0.2.1", dst: "198.51.100.2", srcPort: 40000, dstPort: 80 };
-const six = { src: "2001:db8::1", dst: "2001:db8::2", srcPort: 50000, dstPort: 443 };
-const back = ({ src, dst, srcPort, dstPort }: typeof web) => ({
-  src: dst,
-  dst: src,
-  srcPort: dstPort,
-  dstPort: srcPort,
-});
-
-/** Milliseconds and packet. The sequence numbers of the first conversation pass 2^32 on the way. */
-const TRACE: [number, Fields][] = [
-  [0, { ...web, seq: 0xfffffffe, flags: "S" }],
-  [10, { ...back(web), seq: 1000, ack: 0xffffffff, flags: "SA" }],
-  [20, { ...web, seq: 0xffffffff, ack: 1001, flags: "A", text: "GET " }],
-  [25, { ...six, seq: 5, flags: "S" }],
-  [30, { ...web, seq: 6, ack: 1001, flags: "A", text: "\r\n" }],
-  [40, { ...web, seq: 3, ack: 1001, flags: "A", text: "/it" }],
-  [45, { ...back(six), seq: 9, ack: 6, flags: "RA" }],
-  [50, { ...back(web), seq: 1001, ack: 8, flags: "A", text: "some" }],
-  [60, { ...back(web), seq: 1001, ack: 8, flags: "A", text: "some" }],
-  [70, { ...back(web), seq: 1008, ack: 8, flags: "FA", text: "text" }],
-  [80, { ...web, seq: 8, ack: 1013, flags: "FA" }],
-  [1500, { ...back(web), seq: 1013, ack: 9, flags: "A" }],
-];
-
-const TABLE = `\
-#  client               server             packets →  ← packets  octets →  ← octets  start s  duration s  end                      gaps
-0  192.0.2.1:40000      198.51.100.2:80            5          5         9         8    0.000       1.500  closed           1 (3 octets)
-1  [2001:db8::1]:50000  [2001:db8::2]:443          1          1         0         0    0.025       0.020  reset by server             -
-`;
-
-async function captureOf(trace: [number, Fields][]): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  const clock = new VirtualClock();
-  const [link] = pipe({ manual: true });
-  const recorded = capture(
-    link,
-    { write: (chunk) => chunks.push(chunk) },
-    { clock, epoch: 1_700_000_000_000 },
-  );
-  const batch = new PacketBatch();
-  for (const [time, fields] of trace) {
-    clock.run(time);
-    batch.clear();
-    batch.push(build(fields));
-    recorded.send(batch);
-  }
-  await recorded.close();
-  return Buffer.concat(chunks);
-}
+const OTHER = { address: "2001:db8::7", port: 50001 };
+const THERE = { address: "2001:db8::80", port: 443 };
 
 let folder: string;
 let file: string;
-let whole: Buffer;
+let bytes: Buffer;
 
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "synwave-replay-"));
-  file = join(folder, "trace.pcapng");
-  whole = await captureOf(TRACE);
-  await writeFile(file, whole);
-});
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
-
-function replay(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, "replay", ...args], {
-    encoding: "utf8",
-  });
-  return { status, stdout, stderr };
+/** A capture of the packets, each a millisecond after the one before. */
+async function record(packets: Uint8Array[]): Promise<Buffer> {
+  const clock = new VirtualClock();
+  const chunks: Uint8Array[] = [];
+  const [near] = pipe({ manual: true });
+  const link = capture(near, { write: (chunk) => void chunks.push(chunk) }, { clock, epoch: 1.7e12 });
+  for (const packet of packets) {
+    const batch = new PacketBatch();
+    batch.push(packet);
+    link.send(batch);
+    clock.run(clock.now() + 1);
+  }
+  await link.close();
+  return Buffer.concat(chunks);
 }
 
-test("prints a table of the conversations", () => {
-  expect(replay(file)).toEqual({ status: 0, stdout: TABLE, stderr: "" });
-});
-
-test("--json prints them for programs, with what became of the packets", () => {
-  const { status, stdout, stderr } = replay(file, "--json");
-  expect([status, stderr]).toEqual([0, ""]);
-  const report = JSON.parse(stdout);
-  expect(report.conversations).toHaveLength(2);
-  expect(report.conversations[0]).toMatchObject({
-    number: 0,
-    client: { address: "192.0.2.1", port: 40000, packets: 5, text: 9, gaps: 0 },
-    server: { address: "198.51.100.2", port: 80, packets: 5, text: 8, retransmitted: 4, gaps: 1, missing: 3 },
-    firstTime: 1_700_000_000_000,
-    lastTime: 1_700_000_001_500,
-    began: "syn",
-    ended: "fin",
-    handshakeRtt: 20,
-  });
-  expect(report.packets).toMatchObject({ packets: 12, taken: 12, wrongChecksum: 0 });
-});
-
-describe("--stream prints the octets of one conversation", () => {
-  const missing = "synwave: 3 octets of the server are missing, in 1 places\n";
-  test.each([
-    [["--direction", "client"], "GET /it\r\n", ""],
-    [["--direction", "server"], "sometext", missing],
-    [[], "GET /it\r\nsometext", missing],
-  ])("%j", (options, stdout, stderr) => {
-    expect(replay(file, "--stream", "0", ...options)).toEqual({ status: 0, stdout, stderr });
-  });
-
-  test("none where it has none", () => {
-    expect(replay(file, "--stream", "1")).toEqual({ status: 0, stdout: "", stderr: "" });
-  });
-
-  test("and names the one that is not there", () => {
-    expect(replay(file, "--stream", "2")).toEqual({
-      status: 1,
-      stdout: "",
-      stderr: "synwave: EINVAL: there is no stream 2: the last one is 1\n",
-    });
-  });
-});
-
-test("a capture that is cut off tells what it holds, and fails", async () => {
-  const cut = join(folder, "cut.pcapng");
-  // The last packet, the statistics and a bit of the packet before.
-  await writeFile(cut, whole.subarray(0, whole.length - 250));
-  const { status, stdout, stderr } = replay(cut);
-  expect(status).toBe(1);
-  expect(stdout).toMatch(/^0 {2}192\.0\.2\.1:40000 /m);
-  expect(stderr).toMatch(/^synwave: ERR_CAPTURE_FORMAT: [^\n]+\n$/);
-});
-
-test("a capture without TCP says so", async () => {
-  const empty = join(folder, "empty.pcapng");
-  await writeFile(empty, await captureOf([]));
-  expect(replay(empty)).toEqual({ status: 0, stdout: "no TCP conversation\n", stderr: "" });
-  expect(replay(empty, "--stream", "0").stderr).toContain("the capture has none");
-});
-
-test("what is no capture, or no file, is named", async () => {
-  const text = join(folder, "text");
-  await writeFile(text, "no capture at all");
-  expect(replay(text)).toMatchObject({ status: 1, stdout: "" });
-  expect(replay(text).stderr).toMatch(/^synwave: ERR_CAPTURE_FORMAT: [^\n]+\n$/);
-  const absent = replay(join(folder, "absent"));
-  expect([absent.status, absent.stderr]).toEqual([
-    1,
-    expect.stringMatching(/^synwave: ENOENT[^\n]+absent'\n$/),
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "synwave-replay-"));
+  file = join(folder, "two.pcapng");
+  const malformed = from("client", {});
+  malformed[32] = 0x40;
+  bytes = await record([
+    from("client", { flags: "S", seq: 1000 }),
+    from("server", { flags: "SA", seq: 5000, ack: 1001 }),
+    from("client", { seq: 1001, ack: 5001 }),
+    from("client", { flags: "S", seq: 1 }, OTHER, THERE),
+    from("client", { seq: 1011, ack: 5001, text: "two\n" }),
+    from("client", { seq: 1001, ack: 5001, text: "GET one, " }),
+    from("client", { seq: 1010, ack: 5001, text: " " }),
+    from("server", { seq: 5001, ack: 1015, text: Uint8Array.of(0, 1, 2, 127, 128, 255) }),
+    // Five octets are missing in front of these, and the client has them.
+    from("server", { seq: 5012, ack: 1015, text: "end" }),
+    from("client", { flags: "FA", seq: 1015, ack: 5015 }),
+    from("server", { flags: "FA", seq: 5015, ack: 1016 }),
+    malformed,
+    from("server", { flags: "RA", seq: 0, ack: 2 }, OTHER, THERE),
   ]);
+  writeFileSync(file, bytes);
 });
 
-test.each([
-  [[], "file"],
-  [["x", "--stream", "first"], "'first'"],
-  [["x", "--direction", "up"], "'up'"],
-  [["x", "--stream", "0", "--json"], "--json"],
-])("a command line like %j gets status 2", (args, value) => {
-  const { status, stdout, stderr } = replay(...args);
-  expect([status, stdout]).toEqual([2, ""]);
-  expect(stderr).toContain(value);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(args: string[], input?: Buffer): SpawnSyncReturns<Buffer> {
+  return spawnSync(process.execPath, [CLI, "replay", ...args], { ...(input ? { input } : {}) });
+}
+
+function synwave(args: string[], input?: Buffer) {
+  const { status, stdout, stderr } = run(args, input);
+  return { status, stdout: stdout.toString("latin1"), stderr: stderr.toString() };
+}
+
+const ANSWER = "\x00\x01\x02\x7f\x80\xff";
+const QUESTION = "GET one,  two\n";
+
+describe("synwave replay", () => {
+  test("lists the conversations in aligned columns, and what it skipped", () => {
+    const { status, stdout, stderr } = run([file]);
+    expect([status, stderr.toString()]).toEqual([0, ""]);
+    const lines = stdout.toString().split("\n");
+    const rows = lines.slice(1, 3).map((line) => line.trim().split(/ {2,}/));
+    expect(rows).toEqual([
+      "0|192.0.2.7:40000|198.51.100.9:80|0.00 ms|10.0 ms|2.00 ms|6|4|14 B|9 B|-|-|-|5 B|syn|fin".split("|"),
+      "1|[2001:db8::7]:50001|[2001:db8::80]:443|3.00 ms|9.00 ms|-|1|1|-|-|-|-|-|-|syn|server-reset".split(
+        "|",
+      ),
+    ]);
+    for (const name of ["client", "server", "began", "ended"]) {
+      const column = lines[0]!.indexOf(name);
+      for (const line of lines.slice(0, 3)) expect(line.slice(column - 2, column + 1)).toMatch(/^ {2}\S/);
+    }
+    expect(lines.slice(3)).toEqual(["", "2 conversations in 12 packets of 13", "Skipped 1: 1 malformed", ""]);
+  });
+
+  test("--json has all of it", () => {
+    const { status, stdout } = synwave([file, "--json"]);
+    const { packets, conversations, ...rest } = JSON.parse(stdout);
+    expect([status, rest]).toEqual([0, { file, failure: null }]);
+    expect(packets).toMatchObject({ packets: 13, taken: 12, malformed: 1 });
+    expect(conversations).toMatchObject([
+      {
+        number: 0,
+        firstTime: 1.7e12,
+        handshakeRtt: 2,
+        client: { address: "192.0.2.7", port: 40000, packets: 6, text: 14, retransmitted: 0, gaps: 0 },
+        server: { address: "198.51.100.9", port: 80, packets: 4, text: 9, gaps: 1, missing: 5 },
+      },
+      { number: 1, handshakeRtt: null, ended: "server-reset" },
+    ]);
+  });
+
+  test("--stream writes what was said, in order; what is missing is said beside it", () => {
+    const both = synwave([file, "--stream", "0"]);
+    expect([both.status, both.stdout]).toEqual([0, `${QUESTION}${ANSWER}end`]);
+    expect(both.stderr).toBe("synwave: 5 octets missing at 6 of the server's\n");
+    expect(synwave([file, "--stream", "0", "--direction", "client"])).toEqual({
+      status: 0,
+      stdout: QUESTION,
+      stderr: "",
+    });
+    expect(synwave([file, "--stream", "0", "--direction", "server"]).stdout).toBe(`${ANSWER}end`);
+    expect(synwave([file, "--stream", "1"])).toEqual({ status: 0, stdout: "", stderr: "" });
+  });
+
+  test("--hex shows whose it is and where", () => {
+    const { status, stdout, stderr } = synwave([file, "--stream", "0", "--hex"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout.split("\n")).toEqual([
+      "> 00000000  47 45 54 20 6f 6e 65 2c  20                      |GET one, |",
+      "> 00000009  20                                               | |",
+      "> 0000000a  74 77 6f 0a                                      |two.|",
+      "< 00000000  00 01 02 7f 80 ff                                |......|",
+      "< 00000006  5 octets missing",
+      "< 0000000b  65 6e 64                                         |end|",
+      "",
+    ]);
+  });
+
+  test("- is standard input", () => {
+    const piped = synwave(["-"], bytes);
+    expect(piped).toEqual(synwave([file]));
+    expect(piped.stdout).toContain("2 conversations");
+  });
+
+  test("a long stream comes out whole through a pipe", async () => {
+    const text = Buffer.alloc(12 * 2 ** 20, "0123456789abcde");
+    const packets = [from("client", { flags: "S", seq: 0xffffff00 })];
+    for (let at = 0; at < text.length; at += 1024)
+      packets.push(from("client", { seq: 0xffffff01 + at, text: text.subarray(at, at + 1024) }));
+    const { status, stdout } = spawnSync(process.execPath, [CLI, "replay", "-", "--stream", "0"], {
+      input: await record(packets),
+      maxBuffer: 64 * 2 ** 20,
+    });
+    expect(status).toBe(0);
+    expect(stdout.equals(text)).toBe(true);
+  });
+});
+
+describe("what is wrong is named", () => {
+  test("a capture that is cut off: first what could be read, then where it ends", () => {
+    const { status, stdout, stderr } = synwave(["-"], bytes.subarray(0, bytes.length - 30));
+    expect([status, stdout.includes("2 conversations")]).toEqual([1, true]);
+    expect(stderr).toMatch(/^synwave: ERR_CAPTURE_FORMAT: standard input: .*\d+ octets.* at offset \d+\n$/);
+  });
+
+  test.each([
+    ["a file that is none", ["/no/such.pcap"], undefined, "/no/such.pcap"],
+    ["a folder", ["/"], undefined, "/: EISDIR"],
+    ["no capture", ["-"], Buffer.from("GIF89a, or so"), "0x47494638"],
+    ["nothing at all", ["-"], Buffer.alloc(0), "standard input"],
+  ])("%s", (_, args, input, value) => {
+    const { status, stderr } = synwave(args, input);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^synwave: [^\n]+\n$/);
+    expect(stderr).toContain(value);
+  });
+
+  test("a conversation that is not there", () => {
+    const { status, stdout, stderr } = synwave([file, "--stream", "2"]);
+    expect([status, stdout]).toEqual([1, ""]);
+    expect(stderr).toBe(`synwave: EINVAL: ${file} has conversations 0 to 1, and no conversation 2\n`);
+  });
+
+  test.each([
+    [[], "file"],
+    [["--stream", "first"], "'first'"],
+    [["--stream", "-1"], "'-1'"],
+    [["--direction", "client"], "--direction"],
+    [["--hex"], "--hex"],
+    [["--stream", "0", "--direction", "left"], "'left'"],
+    [["--stream", "0", "--json"], "--json"],
+  ])("%j is status 2", (args, value) => {
+    const { status, stdout, stderr } = synwave(args.length > 0 ? [file, ...args] : []);
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(value);
+  });
 });
