@@ -5,8 +5,8 @@ import { hash6 } from "./hash.ts";
 import { beginConnection, finish, freeTcb, newTcb, setState } from "./lifecycle.ts";
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
-import { handle, raise, release, wantOutput } from "./queues.ts";
-import { sendRoom } from "./send/buffer.ts";
+import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
+import { refused, sendRoom, wakeWriters } from "./send/buffer.ts";
 import { resetConnection } from "./send/replies.ts";
 import { setting } from "./settings.ts";
 import { CTL_HASH_KEY, EV_CLOSED, EV_READABLE, EV_WRITABLE, SET_FIN_TIMEOUT } from "./shared/control.ts";
@@ -134,7 +134,7 @@ export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
   const want = min(length, sendRoom(tcb));
   const taken = tcb.sndStream.put(tcb.sndTextStart, tcb.sndEnd, staging + skip, want);
   tcb.sndEnd = tcb.sndEnd.plus(taken);
-  if (taken < length) tcb.blocked = 1;
+  if (taken < length) refused(tcb);
   if (taken) wantOutput(tcb);
   return taken;
 }
@@ -143,6 +143,11 @@ export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
 export function writable(slot: u32, generation: u32): i32 {
   const at = handle(slot, generation);
   return at == 0 ? ERR_STALE : i32(sendRoom(Tcb.at(at)));
+}
+
+/** A call has given memory back: if a writer waits for it, have the manager told at once, not with the next packet. */
+function memoryGiven(): void {
+  if (wakeWriters()) drainEvents();
 }
 
 /** RECEIVE: copy up to `length` octets to staging, `skip` octets into it. */
@@ -167,6 +172,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
     tcb.ackNow = 1;
     wantOutput(tcb);
   }
+  memoryGiven();
   return taken;
 }
 
@@ -211,6 +217,7 @@ export function close(slot: u32, generation: u32): i32 {
   tcb.orphan = 1;
   if (state == CLOSED) {
     freeTcb(tcb);
+    memoryGiven();
     return 0;
   }
   const unread = tcb.rcvNxt.since(tcb.rcvRead) - tcb.finReceived;
@@ -227,6 +234,7 @@ export function close(slot: u32, generation: u32): i32 {
     if (state == FIN_WAIT_2) armWait(tcb, now + f64(setting(SET_FIN_TIMEOUT)) * SECOND);
     queueFin(tcb);
   }
+  memoryGiven();
   return 0;
 }
 
@@ -242,6 +250,7 @@ export function abort(slot: u32, generation: u32): i32 {
   tcb.held = 0;
   tcb.orphan = 1;
   abortTcb(tcb);
+  memoryGiven();
   return 0;
 }
 

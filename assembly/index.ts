@@ -20,6 +20,7 @@ import { conclude, observe, reading } from "./observer.ts";
 import { layOut, slotsInUse, staging } from "./pool.ts";
 import { drainEvents } from "./queues.ts";
 import { arrive } from "./receive/input.ts";
+import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
 import { setNow } from "./time.ts";
 
@@ -40,12 +41,14 @@ export function address(prefix: u32): bool {
 export function input(packets: u32, now: f64): void {
   setNow(now);
   arrive(packets);
+  wakeWriters();
   drainEvents();
 }
 
 export function output(packets: u32, octets: u32, now: f64): u32 {
   setNow(now);
   const made = fill(packets, octets);
+  wakeWriters();
   drainEvents();
   return made;
 }
@@ -53,6 +56,7 @@ export function output(packets: u32, octets: u32, now: f64): u32 {
 export function timers(slots: u32, now: f64): void {
   setNow(now);
   expire(slots);
+  wakeWriters();
   drainEvents();
 }
 
@@ -63,6 +67,7 @@ export function slotsUsed(): u32 {
 
 /** Move waiting events to the event area. */
 export function events(): void {
+  wakeWriters();
   drainEvents();
 }
 

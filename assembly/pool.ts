@@ -186,7 +186,17 @@ export function isExhausted(): bool {
   return blocksLeft() <= blockTotal >> 5;
 }
 
+let given = false;
+
+/** Whether a block was given back since this was last asked. */
+export function takeGiven(): bool {
+  const was = given;
+  given = false;
+  return was;
+}
+
 export function giveBlock(block: usize): void {
+  given = true;
   store<u32>(block, u32(freeBlocks));
   freeBlocks = block;
   freeBlockCount++;

@@ -24,6 +24,8 @@ let outputHead: usize = 0;
 let outputTail: usize = 0;
 let eventHead: usize = 0;
 let eventTail: usize = 0;
+let memoryHead: usize = 0;
+let memoryTail: usize = 0;
 
 /** Have `tcb` looked at by the next output(). */
 export function wantOutput(tcb: Tcb): void {
@@ -57,6 +59,36 @@ export function wantOutputFirst(tcb: Tcb): void {
   tcb.outputNext = u32(outputHead);
   outputHead = changetype<usize>(tcb);
   if (!outputTail) outputTail = outputHead;
+}
+
+/** Remember that the writer of `tcb` was refused for want of memory: no ACK may ever come to wake it. */
+export function wantMemory(tcb: Tcb): void {
+  if (tcb.inMemory) return;
+  tcb.inMemory = 1;
+  tcb.memoryNext = 0;
+  const at = changetype<usize>(tcb);
+  if (memoryTail) Tcb.at(memoryTail).memoryNext = u32(at);
+  else memoryHead = at;
+  memoryTail = at;
+}
+
+/** The last of those that wait for memory now; 0 when none waits. */
+export function lastForMemory(): usize {
+  return memoryTail;
+}
+
+/** The TCB that has waited longest for memory, taken out; 0 when none waits. */
+export function nextForMemory(): usize {
+  while (memoryHead) {
+    const at = memoryHead;
+    const tcb = Tcb.at(at);
+    memoryHead = tcb.memoryNext;
+    if (!memoryHead) memoryTail = 0;
+    tcb.inMemory = 0;
+    if (tcb.state != FREE) return at;
+    settle(tcb);
+  }
+  return 0;
 }
 
 /** Tell the manager of `flags`; they gather until it next drains. */
@@ -113,7 +145,7 @@ export function release(tcb: Tcb): void {
 }
 
 function settle(tcb: Tcb): void {
-  if (tcb.state == FREE && !tcb.inOutput && !tcb.inEvents) giveSlot(changetype<usize>(tcb));
+  if (tcb.state == FREE && !tcb.inOutput && !tcb.inEvents && !tcb.inMemory) giveSlot(changetype<usize>(tcb));
 }
 
 /** The live TCB a handle names, or 0. */

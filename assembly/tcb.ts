@@ -39,6 +39,7 @@ import {
   TCB_HELD,
   TCB_IN_ACCEPT,
   TCB_IN_EVENTS,
+  TCB_IN_MEMORY,
   TCB_IN_OUTPUT,
   TCB_IP_ID,
   TCB_IRS,
@@ -48,6 +49,7 @@ import {
   TCB_LOCAL_ADDRESS,
   TCB_LOCAL_PORT,
   TCB_MAX_SND_WND,
+  TCB_MEMORY_NEXT,
   TCB_NO_DELAY,
   TCB_ORPHAN,
   TCB_OUTPUT_NEXT,
@@ -238,6 +240,10 @@ export class Tcb {
   dataSegsIn: u32;
   totalRetrans: u32;
 
+  // The list of those that wait for memory. Written by queues.ts.
+  memoryNext: u32;
+  inMemory: u32;
+
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
   }
@@ -367,5 +373,7 @@ if (offsetof<Tcb>("segsIn") != TCB_SEGS_IN) ERROR("layout drift: segsIn");
 if (offsetof<Tcb>("dataSegsOut") != TCB_DATA_SEGS_OUT) ERROR("layout drift: dataSegsOut");
 if (offsetof<Tcb>("dataSegsIn") != TCB_DATA_SEGS_IN) ERROR("layout drift: dataSegsIn");
 if (offsetof<Tcb>("totalRetrans") != TCB_TOTAL_RETRANS) ERROR("layout drift: totalRetrans");
+if (<i32>offsetof<Tcb>("memoryNext") != TCB_MEMORY_NEXT) ERROR("layout drift: memoryNext");
+if (<i32>offsetof<Tcb>("inMemory") != TCB_IN_MEMORY) ERROR("layout drift: inMemory");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

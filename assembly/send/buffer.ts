@@ -1,7 +1,8 @@
 import { initialWindow } from "../congestion/newreno.ts";
-import { spareBlocks } from "../pool.ts";
+import { blocksLeft, spareBlocks, takeGiven } from "../pool.ts";
+import { lastForMemory, nextForMemory, raise, wantMemory } from "../queues.ts";
 import { setting } from "../settings.ts";
-import { SET_WMEM_DEFAULT, SET_WMEM_MAX } from "../shared/control.ts";
+import { EV_WRITABLE, SET_WMEM_DEFAULT, SET_WMEM_MAX } from "../shared/control.ts";
 import { BLOCK_SIZE } from "../shared/sizes.ts";
 import { Tcb } from "../tcb.ts";
 
@@ -17,5 +18,36 @@ export function sendRoom(tcb: Tcb): u32 {
   const most = limit(tcb);
   if (queued >= most) return 0;
   const spare = spareBlocks(tcb.sndStream.blocks) * BLOCK_SIZE;
-  return min(most - queued, max(spare, queued == 0 ? u32(BLOCK_SIZE) : 0));
+  return min(most - queued, max(spare, queued == 0 && blocksLeft() != 0 ? u32(BLOCK_SIZE) : 0));
+}
+
+/** `write` took less than it was given: a `writable` event follows, from an ACK or, if memory was short, from memory. */
+export function refused(tcb: Tcb): void {
+  tcb.blocked = 1;
+  if (tcb.sndEnd.since(tcb.sndTextStart) < limit(tcb)) wantMemory(tcb);
+}
+
+/**
+ * Wake writers that were refused for want of memory, in their order, as far as what has been given back goes. Whether
+ * there were any.
+ */
+export function wakeWriters(): bool {
+  if (!takeGiven()) return false;
+  const last = lastForMemory();
+  const before = blocksLeft();
+  let left = before;
+  while (last && left) {
+    const at = nextForMemory();
+    if (at == 0) break;
+    const tcb = Tcb.at(at);
+    if (tcb.blocked && tcb.held && !tcb.finQueued) {
+      if (sendRoom(tcb) != 0) {
+        tcb.blocked = 0;
+        raise(tcb, EV_WRITABLE);
+        left--;
+      } else wantMemory(tcb);
+    }
+    if (at == last) break;
+  }
+  return left != before;
 }

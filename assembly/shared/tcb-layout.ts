@@ -115,4 +115,8 @@ export const TCB_DATA_SEGS_OUT = 400;
 export const TCB_DATA_SEGS_IN = 404;
 export const TCB_TOTAL_RETRANS = 408;
 
-export const TCB_END = 412;
+// The list of those that wait for memory. Written by queues.ts.
+export const TCB_MEMORY_NEXT = 412;
+export const TCB_IN_MEMORY = 416;
+
+export const TCB_END = 420;

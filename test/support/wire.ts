@@ -91,10 +91,11 @@ export class Wire {
 
   /** Let the applications act and put on the line what the engines have to send. */
   flush(): void {
-    for (let settled = false; !settled; ) {
-      for (const end of ["a", "b"] as const) this.events[end].push(...this[end].poll());
+    for (let busy = true; busy; ) {
+      this.#poll();
       this.app();
-      settled = this.#collect("a") + this.#collect("b") === 0;
+      const sent = this.#collect("a") + this.#collect("b");
+      busy = this.#poll() || sent > 0;
     }
   }
 
@@ -144,6 +145,17 @@ export class Wire {
     }
     this.#flights = this.#flights.filter((flight) => flight.at > next);
     this.flush();
+  }
+
+  /** Whether there was news. */
+  #poll(): boolean {
+    let news = false;
+    for (const end of ["a", "b"] as const)
+      for (const event of this[end].poll()) {
+        this.events[end].push(event);
+        news = true;
+      }
+    return news;
   }
 
   #collect(from: "a" | "b"): number {
