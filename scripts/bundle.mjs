@@ -31,6 +31,9 @@ export async function bundle() {
     platform: "neutral",
     external: ["node:*", ...leftToUser],
     chunkNames: "[name]-[hash]",
+    // The sources are in the package, and the maps lead there.
+    minify: true,
+    keepNames: true,
     sourcemap: "linked",
     sourcesContent: false,
     metafile: true,
