@@ -10,7 +10,7 @@ import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
 import { WINDOW_SCALE_MAX } from "./packet/options.ts";
 import { segment, TCP_HEADER } from "./packet/segment.ts";
 import { takeSlot } from "./pool.ts";
-import { raise, release } from "./queues.ts";
+import { leaveMemory, raise, release } from "./queues.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
 import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
@@ -184,6 +184,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
   if (tcb.state == CLOSED) return;
   if (tcb.state == SYN_RECEIVED && tcb.passive) leaveBacklog(tcb);
   leaveTable(tcb);
+  leaveMemory(tcb);
   setState(tcb, CLOSED);
   disarmAll(tcb);
   tcb.error = error;

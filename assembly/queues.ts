@@ -16,9 +16,9 @@ import { FREE } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER } from "./time.ts";
 
-// Two first-in-first-out lists of TCBs, linked through the TCBs themselves so that they cannot overflow: those with
-// something to send, and those with something to tell. A TCB stands in each at most once. One that is freed while it
-// stands in a list goes back to the pool when the list lets go of it.
+// Three first-in-first-out lists of TCBs, linked through the TCBs themselves so that they cannot overflow: those with
+// something to send, those with something to tell, and those whose writer waits for memory. A TCB stands in each at most
+// once. One that is freed while it stands in one of the first two goes back to the pool when the list lets go of it.
 
 let outputHead: usize = 0;
 let outputTail: usize = 0;
@@ -26,6 +26,7 @@ let eventHead: usize = 0;
 let eventTail: usize = 0;
 let memoryHead: usize = 0;
 let memoryTail: usize = 0;
+let memoryWaiters: u32 = 0;
 
 /** Have `tcb` looked at by the next output(). */
 export function wantOutput(tcb: Tcb): void {
@@ -64,31 +65,39 @@ export function wantOutputFirst(tcb: Tcb): void {
 /** Remember that the writer of `tcb` was refused for want of memory: no ACK may ever come to wake it. */
 export function wantMemory(tcb: Tcb): void {
   if (tcb.inMemory) return;
+  const at = changetype<usize>(tcb);
   tcb.inMemory = 1;
   tcb.memoryNext = 0;
-  const at = changetype<usize>(tcb);
+  tcb.memoryPrevious = u32(memoryTail);
   if (memoryTail) Tcb.at(memoryTail).memoryNext = u32(at);
   else memoryHead = at;
   memoryTail = at;
+  memoryWaiters++;
 }
 
-/** The last of those that wait for memory now; 0 when none waits. */
-export function lastForMemory(): usize {
-  return memoryTail;
+/** `tcb` does not wait for memory any more: it was woken, or its connection is over. */
+export function leaveMemory(tcb: Tcb): void {
+  if (!tcb.inMemory) return;
+  const next = usize(tcb.memoryNext);
+  const previous = usize(tcb.memoryPrevious);
+  tcb.inMemory = 0;
+  if (next) Tcb.at(next).memoryPrevious = u32(previous);
+  else memoryTail = previous;
+  if (previous) Tcb.at(previous).memoryNext = u32(next);
+  else memoryHead = next;
+  memoryWaiters--;
+}
+
+/** How many wait for memory. */
+export function waitingForMemory(): u32 {
+  return memoryWaiters;
 }
 
 /** The TCB that has waited longest for memory, taken out; 0 when none waits. */
 export function nextForMemory(): usize {
-  while (memoryHead) {
-    const at = memoryHead;
-    const tcb = Tcb.at(at);
-    memoryHead = tcb.memoryNext;
-    if (!memoryHead) memoryTail = 0;
-    tcb.inMemory = 0;
-    if (tcb.state != FREE) return at;
-    settle(tcb);
-  }
-  return 0;
+  const at = memoryHead;
+  if (at) leaveMemory(Tcb.at(at));
+  return at;
 }
 
 /** Tell the manager of `flags`; they gather until it next drains. */
@@ -145,7 +154,7 @@ export function release(tcb: Tcb): void {
 }
 
 function settle(tcb: Tcb): void {
-  if (tcb.state == FREE && !tcb.inOutput && !tcb.inEvents && !tcb.inMemory) giveSlot(changetype<usize>(tcb));
+  if (tcb.state == FREE && !tcb.inOutput && !tcb.inEvents) giveSlot(changetype<usize>(tcb));
 }
 
 /** The live TCB a handle names, or 0. */

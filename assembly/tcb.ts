@@ -50,6 +50,7 @@ import {
   TCB_LOCAL_PORT,
   TCB_MAX_SND_WND,
   TCB_MEMORY_NEXT,
+  TCB_MEMORY_PREVIOUS,
   TCB_NO_DELAY,
   TCB_ORPHAN,
   TCB_OUTPUT_NEXT,
@@ -242,6 +243,7 @@ export class Tcb {
 
   // The list of those that wait for memory. Written by queues.ts.
   memoryNext: u32;
+  memoryPrevious: u32;
   inMemory: u32;
 
   @inline static at(slot: usize): Tcb {
@@ -374,6 +376,7 @@ if (offsetof<Tcb>("dataSegsOut") != TCB_DATA_SEGS_OUT) ERROR("layout drift: data
 if (offsetof<Tcb>("dataSegsIn") != TCB_DATA_SEGS_IN) ERROR("layout drift: dataSegsIn");
 if (offsetof<Tcb>("totalRetrans") != TCB_TOTAL_RETRANS) ERROR("layout drift: totalRetrans");
 if (<i32>offsetof<Tcb>("memoryNext") != TCB_MEMORY_NEXT) ERROR("layout drift: memoryNext");
+if (<i32>offsetof<Tcb>("memoryPrevious") != TCB_MEMORY_PREVIOUS) ERROR("layout drift: memoryPrevious");
 if (<i32>offsetof<Tcb>("inMemory") != TCB_IN_MEMORY) ERROR("layout drift: inMemory");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -1,6 +1,6 @@
 import { initialWindow } from "../congestion/newreno.ts";
 import { blocksLeft, spareBlocks, takeGiven } from "../pool.ts";
-import { lastForMemory, nextForMemory, raise, wantMemory } from "../queues.ts";
+import { nextForMemory, raise, waitingForMemory, wantMemory } from "../queues.ts";
 import { setting } from "../settings.ts";
 import { EV_WRITABLE, SET_WMEM_DEFAULT, SET_WMEM_MAX } from "../shared/control.ts";
 import { BLOCK_SIZE } from "../shared/sizes.ts";
@@ -33,13 +33,11 @@ export function refused(tcb: Tcb): void {
  */
 export function wakeWriters(): bool {
   if (!takeGiven()) return false;
-  const last = lastForMemory();
   const before = blocksLeft();
   let left = before;
-  while (last && left) {
-    const at = nextForMemory();
-    if (at == 0) break;
-    const tcb = Tcb.at(at);
+  // Each is asked once; whoever still has no room goes behind the others.
+  for (let waiters = waitingForMemory(); waiters && left; waiters--) {
+    const tcb = Tcb.at(nextForMemory());
     if (tcb.blocked && tcb.held && !tcb.finQueued) {
       if (sendRoom(tcb) != 0) {
         tcb.blocked = 0;
@@ -47,7 +45,6 @@ export function wakeWriters(): bool {
         left--;
       } else wantMemory(tcb);
     }
-    if (at == last) break;
   }
   return left != before;
 }

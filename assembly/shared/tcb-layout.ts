@@ -117,6 +117,7 @@ export const TCB_TOTAL_RETRANS = 408;
 
 // The list of those that wait for memory. Written by queues.ts.
 export const TCB_MEMORY_NEXT = 412;
-export const TCB_IN_MEMORY = 416;
+export const TCB_MEMORY_PREVIOUS = 416;
+export const TCB_IN_MEMORY = 420;
 
-export const TCB_END = 420;
+export const TCB_END = 424;

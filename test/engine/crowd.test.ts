@@ -106,4 +106,37 @@ describe("many connections at once", () => {
   it("more connections than there are blocks of memory for", async () => {
     await crowd({ connections: 250, length: 9000, memory: 2 * 2 ** 20, chances: { reorder: 0.05 } });
   });
+
+  it("connections that are aborted while their writers wait for memory leave nothing behind", async () => {
+    const [a, b] = await Promise.all([
+      makeEngine({ addresses: ["192.0.2.1"], memory: 2 * 2 ** 20, wasm: await debugModule() }),
+      makeEngine({ addresses: ["192.0.2.2"], memory: 16 * 2 ** 20, seed: seed(2) }),
+    ]);
+    const wire = new Wire(a, b);
+    wire.record = false;
+    const listener = b.listen({ port: 80 });
+    const text = randomOctets(200_000, 1);
+    for (let round = 0; round < 3; round++) {
+      const held = Array.from({ length: 400 }, () =>
+        a.connect({ remoteAddress: "192.0.2.2", remotePort: 80 }),
+      );
+      wire.run(100);
+      // Nobody reads: windows and memory fill up, and most writers are refused.
+      const refusals = held.filter((connection) => connection.write(text) === 0).length;
+      expect(refusals).toBeGreaterThan(0);
+      wire.run(1000);
+      held.forEach((connection, i) => {
+        if (i % 3 === 0) connection.close();
+        else connection.abort();
+      });
+      wire.run(1000);
+      while (listener.accept());
+      for (const { info } of b.connections()) expect(info.state).not.toBe("SYN-RECEIVED");
+      wire.run(200_000);
+    }
+    expect(a.connections().filter(({ info }) => info.state === "ESTABLISHED")).toEqual([]);
+    const last = a.connect({ remoteAddress: "192.0.2.2", remotePort: 80 });
+    wire.run(100);
+    expect(last.write(text)).toBeGreaterThan(10_000);
+  });
 });
