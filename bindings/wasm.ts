@@ -193,8 +193,8 @@ async function fetchBytes(url: URL): Promise<BufferSource> {
 }
 
 async function readFile(url: URL): Promise<BufferSource> {
-  // In a variable, so that no bundler for browsers looks for it.
-  const name = "node:fs/promises";
+  // Put together at run time, so that no bundler for browsers looks for it, before or after minification.
+  const name = ["node:fs", "promises"].join("/");
   const files: typeof import("node:fs/promises") = await import(
     /* @vite-ignore */ /* webpackIgnore: true */ name
   );

@@ -1,5 +1,5 @@
 // From a fresh clone to a built tree, and nothing at all when that has been done. Plain Node: it runs before anything
-// is installed. Safe to run twice at once.
+// is installed. Safe to run twice at once. Its arguments are the build's.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./files.mjs";
@@ -34,7 +34,7 @@ try {
     await withLock(join(root, "build", "install.lock"), async () => {
       if (!installed()) await install();
     });
-  await node(join(root, "scripts", "build.mjs"), [], { stdio: ["ignore", 2, 2] });
+  await node(join(root, "scripts", "build.mjs"), process.argv.slice(2), { stdio: ["ignore", 2, 2] });
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;

@@ -1,4 +1,4 @@
-// Build what is out of date: the WASM targets, then dist/. `--force` builds everything.
+// Build what is out of date: the WASM targets, then dist/. `--force` builds everything, `--run` only what running needs.
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ async function pooled(tasks, width) {
   for (const { status, reason } of outcomes) if (status === "rejected") throw reason;
 }
 
-async function build(force) {
+async function build(force, runOnly) {
   const stamps = force ? {} : readStamps();
   const stamp = (name, value) => {
     stamps[name] = value;
@@ -40,11 +40,12 @@ async function build(force) {
     process.stderr.write(`Built ${name} in ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
   };
 
+  const wanted = targets.filter(({ runs }) => runs || !runOnly);
   await pooled(
-    targets.map(
+    wanted.map(
       (target) => () => step(target.name, fingerprint(target), present(target), () => compile(target)),
     ),
-    Math.min(availableParallelism(), targets.length),
+    Math.min(availableParallelism(), wanted.length),
   );
 
   const sources = hash(
@@ -65,11 +66,14 @@ async function build(force) {
     built.every((path) => existsSync(join(root, path))),
     bundle,
   );
+  if (runOnly) return;
   await step("types", sources, existsSync(join(root, "dist/types/bindings/index.d.ts")), declare);
 }
 
 try {
-  await withLock(join(root, "build", "build.lock"), () => build(process.argv.includes("--force")));
+  await withLock(join(root, "build", "build.lock"), () =>
+    build(process.argv.includes("--force"), process.argv.includes("--run")),
+  );
 } catch (error) {
   process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;

@@ -8,12 +8,19 @@ import { node } from "./run.mjs";
 const compiler = "node_modules/assemblyscript";
 
 /** What `build/<name>.wasm` is made of. `embed`: also bindings/generated/wasm-<name>.ts. */
+/** `embed`: whether bindings/generated gets a copy; `runs`: whether the package needs it, rather than its tests. */
 export const targets = [
-  { name: "release", entry: "assembly/index.ts", target: "release", embed: true },
-  { name: "release-unshared", entry: "assembly/index.ts", target: "release-unshared", embed: true },
-  { name: "debug", entry: "assembly/index.ts", target: "debug", embed: true },
+  { name: "release", entry: "assembly/index.ts", target: "release", embed: true, runs: true },
+  {
+    name: "release-unshared",
+    entry: "assembly/index.ts",
+    target: "release-unshared",
+    embed: true,
+    runs: true,
+  },
+  { name: "debug", entry: "assembly/index.ts", target: "debug", embed: true, runs: false },
   // Inner functions laid open to the tests.
-  { name: "probe", entry: "test/probe/index.ts", target: "debug", embed: false },
+  { name: "probe", entry: "test/probe/index.ts", target: "debug", embed: false, runs: false },
 ];
 
 const outputs = ({ name, embed }) => [
