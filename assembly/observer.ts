@@ -393,7 +393,7 @@ function timeHandshake(conversation: Conversation, mine: Direction): void {
     conversation.handshake = 1;
   } else if (segment.has(SYN) && segment.has(ACK) && !fromClient && phase == 1) conversation.handshake = 2;
   else if (!segment.has(SYN) && segment.has(ACK) && fromClient && phase == 2) {
-    if (now >= conversation.synTime) conversation.rtt = now - conversation.synTime;
+    conversation.rtt = now - conversation.synTime;
     conversation.handshake = 3;
   }
 }

@@ -181,6 +181,8 @@ function leap(d: Direction, end: Seq): u32 {
     crowded = d.address;
     return READ_NOTHING;
   }
-  if (d.high < end) d.high = end;
+  // Not noted on arrival, when it might have been a stray.
+  const stated = segmentSeq.plus(segmentStated);
+  if (d.high < stated) d.high = stated;
   return tellGap(d, to);
 }

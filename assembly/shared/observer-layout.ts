@@ -7,7 +7,7 @@ export const OBS_ENDED = 38;
 export const OBS_NUMBER = 48;
 export const OBS_FIRST_TIME = 72;
 export const OBS_LAST_TIME = 80;
-/** Negative when it is not known. */
+/** Negative when it is not known, or time ran backwards. */
 export const OBS_RTT = 96;
 
 /** The two directions: the client's text, then the server's. */

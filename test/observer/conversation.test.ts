@@ -85,6 +85,27 @@ describe("a conversation", () => {
     expect(ended).toMatchObject([{ handshakeRtt: undefined, client: { packets: 3 } }]);
   });
 
+  it("has no round trip when time ran backwards in it", async () => {
+    const { observer, ended } = await watch();
+    observer.observe(from("client", { flags: "S", seq: 7 }), 50);
+    observer.observe(from("server", { flags: "SA", seq: 9, ack: 8 }), 51);
+    observer.observe(from("client", { seq: 8, ack: 10 }), 49);
+    observer.finish();
+    expect(ended).toMatchObject([{ firstTime: 50, lastTime: 51, handshakeRtt: undefined }]);
+  });
+
+  it("goes by the last answer to its SYN before the client takes one", async () => {
+    const { observer, of } = await watch();
+    observer.observe(from("client", { flags: "S", seq: 7 }), 0);
+    for (const seq of [5000, 9000]) observer.observe(from("server", { flags: "SA", seq, ack: 8 }), 1);
+    observer.observe(from("client", { seq: 8, ack: 9001 }), 2);
+    // Too late: the client has taken the other.
+    observer.observe(from("server", { flags: "SA", seq: 5000, ack: 8 }), 3);
+    observer.observe(from("server", { seq: 9001, ack: 8, text: "hello" }), 4);
+    observer.finish();
+    expect(of(0, "server")).toEqual(["hello"]);
+  });
+
   it("may be caught in the middle; the server then is who has the lower port", async () => {
     const { observer, of, ended } = await watch();
     observer.observe(from("server", { seq: 0xfffffffe, ack: 700, text: "half" }), 1);
@@ -194,6 +215,20 @@ describe("gaps", () => {
     expect(of(0, "client")).toEqual([10, "behind"]);
   });
 
+  it("are told when they are acknowledged to their last octet, before text came or after", async () => {
+    const { observer, of } = await established();
+    observer.observe(from("client", { seq: 1011, ack: 5001, text: "behind" }), 30);
+    observer.observe(from("server", { seq: 5001, ack: 1010 }), 31);
+    expect(of(0, "client")).toEqual([]);
+    observer.observe(from("server", { seq: 5001, ack: 1011 }), 32);
+    expect(of(0, "client")).toEqual([10, "behind"]);
+    observer.observe(from("server", { seq: 5001, ack: 1027 }), 33);
+    observer.observe(from("client", { seq: 1028, ack: 5001, text: "ahead" }), 34);
+    expect(of(0, "client")).toEqual([10, "behind"]);
+    observer.observe(from("client", { seq: 1027, ack: 5001, text: "+" }), 35);
+    expect(of(0, "client")).toEqual([10, "behind", 10, "+ahead"]);
+  });
+
   it("are told at the end, those at the very end too", async () => {
     const { observer, of, ended } = await established();
     observer.observe(from("client", { seq: 1011, ack: 5001, text: "behind" }), 30);
@@ -235,12 +270,22 @@ describe("gaps", () => {
   });
 
   it("are not made of an acknowledgment or a segment from nowhere", async () => {
-    const { observer, of } = await established();
+    const { observer, of, ended } = await established();
     observer.observe(from("server", { seq: 5001, ack: 1001 + 0x60000000 }), 30);
     observer.observe(from("client", { seq: 1001 + 0x30000000, ack: 5001, text: "stray" }), 31);
     observer.observe(from("client", { seq: 1001, ack: 5001, text: "on course" }), 32);
     observer.finish();
     expect(of(0, "client")).toEqual(["on course"]);
+    expect(ended[0]!.client).toMatchObject({ text: 9, retransmitted: 0, missing: 0 });
+  });
+
+  it("may be longer than could be held, where nothing the other side sent was captured", async () => {
+    const { observer, of } = await watch();
+    observer.observe(from("client", { seq: 1, text: "one" }), 1);
+    const far = from("client", { seq: 0x30000001, text: "0123456789" });
+    observer.observe(far.subarray(0, 44), 2);
+    observer.finish();
+    expect(of(0, "client")).toEqual(["one", 0x30000000 - 3, "0123", 6]);
   });
 
   it("may be longer than could be held, when the other side acknowledges as much", async () => {
