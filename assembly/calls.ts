@@ -15,6 +15,7 @@ import {
   CNT_ATTEMPT_FAILS,
   CNT_ESTAB_RESETS,
   CNT_TCP_ABORT_ON_CLOSE,
+  CNT_TCP_ABORT_ON_DATA,
 } from "./shared/counters.ts";
 import {
   ERR_ABORTED,
@@ -222,9 +223,9 @@ export function close(slot: u32, generation: u32): i32 {
   }
   const unread = tcb.rcvNxt.since(tcb.rcvRead) - tcb.finReceived;
   if (state == SYN_SENT) finish(tcb, 0, EV_CLOSED);
-  else if (unread && state != TIME_WAIT && state != CLOSING && state != LAST_ACK) {
-    // RFC 2525 §2.17: the peer must learn that its text was not read.
-    count(CNT_TCP_ABORT_ON_CLOSE);
+  else if ((unread || tcb.lingerReset) && state != TIME_WAIT && state != CLOSING && state != LAST_ACK) {
+    // RFC 2525 §2.17: the peer must learn that its text was not read. Or the user wants no TIME-WAIT (SO_LINGER, 0).
+    count(unread ? CNT_TCP_ABORT_ON_CLOSE : CNT_TCP_ABORT_ON_DATA);
     if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
     resetConnection(tcb);
     finish(tcb, 0, EV_CLOSED);
@@ -274,15 +275,6 @@ export function forget(slot: u32, generation: u32): i32 {
   const tcb = Tcb.at(at);
   tcb.held = 0;
   if (tcb.state == CLOSED) freeTcb(tcb);
-  return 0;
-}
-
-export function setNoDelay(slot: u32, generation: u32, on: bool): i32 {
-  const at = handle(slot, generation);
-  if (at == 0) return ERR_STALE;
-  const tcb = Tcb.at(at);
-  tcb.noDelay = u8(on);
-  if (on) wantOutput(tcb);
   return 0;
 }
 

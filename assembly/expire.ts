@@ -1,9 +1,9 @@
 import { count } from "./counters.ts";
+import { keepaliveExpired } from "./keepalive.ts";
 import { finish } from "./lifecycle.ts";
 import { slotAt, timerArea } from "./pool.ts";
 import { earliest, raise, wantOutput } from "./queues.ts";
 import { timerExpired } from "./recovery/newreno.ts";
-import { currentRto } from "./rtt.ts";
 import { PROBE_DUE } from "./send/output.ts";
 import { setting } from "./settings.ts";
 import {
@@ -24,7 +24,7 @@ import { ERR_TIMED_OUT } from "./shared/results.ts";
 import { CLOSED, FREE, LISTEN, SYN_RECEIVED, SYN_SENT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now } from "./time.ts";
-import { armRtx } from "./timers.ts";
+import { startRtx } from "./timers.ts";
 
 /** The wheel's entries for the `slots` slots in the timer area have fired. What is not due yet is armed again. */
 export function expire(slots: u32): void {
@@ -36,6 +36,7 @@ export function expire(slots: u32): void {
     tcb.armed = NEVER;
     if (tcb.ackAt <= now) delayedAck(tcb);
     if (tcb.rtxAt <= now) retransmission(tcb);
+    if (tcb.keepAt <= now) keepaliveExpired(tcb);
     if (tcb.waitAt <= now && tcb.state != CLOSED) {
       // TIME-WAIT is over, or the orphan's peer has had its time; the holder of the first was told when it began.
       finish(tcb, 0, tcb.orphan ? EV_CLOSED : 0);
@@ -54,6 +55,10 @@ function delayedAck(tcb: Tcb): void {
 /** The retransmission timer, RFC 6298 §5.4 to §5.6, or the zero-window probe's. */
 function retransmission(tcb: Tcb): void {
   tcb.rtxAt = NEVER;
+  if (tcb.userTimeout != 0 && now - tcb.unackedSince >= tcb.userTimeout) {
+    giveUp(tcb);
+    return;
+  }
   if (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED) {
     repeatSyn(tcb);
     return;
@@ -70,7 +75,7 @@ function retransmission(tcb: Tcb): void {
   timerExpired(tcb);
   tcb.retransmits++;
   if (tcb.backoff < 32) tcb.backoff++;
-  armRtx(tcb, now + currentRto(tcb));
+  startRtx(tcb);
   wantOutput(tcb);
 }
 
@@ -87,7 +92,7 @@ function repeatSyn(tcb: Tcb): void {
   if (tcb.backoff < 32) tcb.backoff++;
   tcb.synRetransmitted = 1;
   tcb.synPending = 1;
-  armRtx(tcb, now + currentRto(tcb));
+  startRtx(tcb);
   wantOutput(tcb);
 }
 
@@ -102,7 +107,7 @@ function askWindow(tcb: Tcb): void {
     if (tcb.backoff < 32) tcb.backoff++;
   }
   tcb.probing = PROBE_DUE;
-  armRtx(tcb, now + currentRto(tcb));
+  startRtx(tcb);
   wantOutput(tcb);
 }
 

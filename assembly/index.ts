@@ -11,18 +11,19 @@ import {
   readable,
   receive,
   send,
-  setNoDelay,
   shutdown,
   writable,
 } from "./calls.ts";
 import { expire } from "./expire.ts";
 import { conclude, observe, reading } from "./observer.ts";
-import { layOut, slotsInUse, staging } from "./pool.ts";
-import { drainEvents } from "./queues.ts";
+import { layOut, slotAt, slotsInUse, staging } from "./pool.ts";
+import { drainEvents, earliest } from "./queues.ts";
 import { arrive } from "./receive/input.ts";
 import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
+import { Tcb } from "./tcb.ts";
 import { setNow } from "./time.ts";
+import { setOption } from "./user-options.ts";
 
 // The crossings: one for a batch of packets, due timers or packets to send, and one for a user call. `now` is in
 // microseconds. Calls that may have something to tell leave it in the event area (control.ts).
@@ -65,6 +66,11 @@ export function slotsUsed(): u32 {
   return slotsInUse();
 }
 
+/** When something is next due for the connection in `slot`, microseconds; Infinity for never. */
+export function deadline(slot: u32): f64 {
+  return earliest(Tcb.at(slotAt(slot)));
+}
+
 /** Move waiting events to the event area. */
 export function events(): void {
   wakeWriters();
@@ -86,7 +92,7 @@ export {
   reading,
   receive,
   send,
-  setNoDelay,
+  setOption,
   shutdown,
   writable,
 };

@@ -5,6 +5,7 @@ import { count, uncount } from "./counters.ts";
 import { enterTable, leaveTable } from "./demux.ts";
 import { hash6 } from "./hash.ts";
 import { isn } from "./isn.ts";
+import { restartKeepalive } from "./keepalive.ts";
 import { backlogLeft, leaveBacklog } from "./listener.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
 import { WINDOW_SCALE_MAX } from "./packet/options.ts";
@@ -117,6 +118,7 @@ export function takeSyn(tcb: Tcb): void {
   if (segment.hasMss && segment.mss != 0) mss = max(segment.mss, MSS_MIN);
   // RFC 9293 MUST-16: Eff.snd.MSS; no option but those of a SYN is sent.
   tcb.sndMss = u16(min<u32>(mss, u32(setting(SET_MTU)) - headers(tcb.family)));
+  if (tcb.maxSegment) tcb.sndMss = u16(min<u32>(tcb.sndMss, tcb.maxSegment));
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;
     tcb.rcvWscale = 0;
@@ -155,6 +157,8 @@ export function establish(tcb: Tcb): void {
   tcb.backoff = 0;
   if (tcb.synRetransmitted) afterSynLoss(tcb);
   startWindow(tcb);
+  tcb.heardAt = now;
+  if (tcb.keepAlive) restartKeepalive(tcb);
   raise(tcb, EV_ESTABLISHED | EV_WRITABLE);
 }
 

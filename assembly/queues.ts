@@ -143,7 +143,7 @@ export function drainEvents(): void {
 
 /** When something is next due for this TCB. */
 export function earliest(tcb: Tcb): f64 {
-  return min(tcb.rtxAt, min(tcb.ackAt, tcb.waitAt));
+  return min(min(tcb.rtxAt, tcb.ackAt), min(tcb.waitAt, tcb.keepAt));
 }
 
 /** Free the slot of a TCB that has left its lists; its holder is told, so that its timer is cancelled. */

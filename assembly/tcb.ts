@@ -18,6 +18,7 @@ import {
   TCB_CA_STATE,
   TCB_CHALLENGE_AT,
   TCB_CHALLENGES,
+  TCB_CORK,
   TCB_CWND,
   TCB_CWND_LIMITED,
   TCB_DATA_SEGS_IN,
@@ -36,6 +37,7 @@ import {
   TCB_FLOW_LABEL,
   TCB_GENERATION,
   TCB_HASH_NEXT,
+  TCB_HEARD_AT,
   TCB_HELD,
   TCB_IN_ACCEPT,
   TCB_IN_EVENTS,
@@ -44,10 +46,19 @@ import {
   TCB_IP_ID,
   TCB_IRS,
   TCB_ISS,
+  TCB_KEEP_ALIVE,
+  TCB_KEEP_AT,
+  TCB_KEEP_COUNT,
+  TCB_KEEP_DUE,
+  TCB_KEEP_IDLE,
+  TCB_KEEP_INTERVAL,
+  TCB_KEEP_PROBES,
   TCB_LAST_SENT_AT,
+  TCB_LINGER_RESET,
   TCB_LISTENER,
   TCB_LOCAL_ADDRESS,
   TCB_LOCAL_PORT,
+  TCB_MAX_SEGMENT,
   TCB_MAX_SND_WND,
   TCB_MEMORY_NEXT,
   TCB_MEMORY_PREVIOUS,
@@ -99,6 +110,8 @@ import {
   TCB_SYN_PENDING,
   TCB_SYN_RETRANSMITTED,
   TCB_TOTAL_RETRANS,
+  TCB_UNACKED_SINCE,
+  TCB_USER_TIMEOUT,
   TCB_WAIT_AT,
   TCB_WINDOW_SCALING,
 } from "./shared/tcb-layout.ts";
@@ -246,6 +259,21 @@ export class Tcb {
   memoryPrevious: u32;
   inMemory: u32;
 
+  // Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
+  keepAt: f64;
+  heardAt: f64;
+  unackedSince: f64;
+  userTimeout: f64;
+  keepIdle: u32;
+  keepInterval: u32;
+  keepCount: u8;
+  keepAlive: u8;
+  keepProbes: u8;
+  keepDue: u8;
+  cork: u8;
+  lingerReset: u8;
+  maxSegment: u16;
+
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
   }
@@ -378,5 +406,18 @@ if (offsetof<Tcb>("totalRetrans") != TCB_TOTAL_RETRANS) ERROR("layout drift: tot
 if (<i32>offsetof<Tcb>("memoryNext") != TCB_MEMORY_NEXT) ERROR("layout drift: memoryNext");
 if (<i32>offsetof<Tcb>("memoryPrevious") != TCB_MEMORY_PREVIOUS) ERROR("layout drift: memoryPrevious");
 if (<i32>offsetof<Tcb>("inMemory") != TCB_IN_MEMORY) ERROR("layout drift: inMemory");
+if (offsetof<Tcb>("keepAt") != TCB_KEEP_AT) ERROR("layout drift: keepAt");
+if (offsetof<Tcb>("heardAt") != TCB_HEARD_AT) ERROR("layout drift: heardAt");
+if (offsetof<Tcb>("unackedSince") != TCB_UNACKED_SINCE) ERROR("layout drift: unackedSince");
+if (offsetof<Tcb>("userTimeout") != TCB_USER_TIMEOUT) ERROR("layout drift: userTimeout");
+if (offsetof<Tcb>("keepIdle") != TCB_KEEP_IDLE) ERROR("layout drift: keepIdle");
+if (offsetof<Tcb>("keepInterval") != TCB_KEEP_INTERVAL) ERROR("layout drift: keepInterval");
+if (offsetof<Tcb>("keepCount") != TCB_KEEP_COUNT) ERROR("layout drift: keepCount");
+if (offsetof<Tcb>("keepAlive") != TCB_KEEP_ALIVE) ERROR("layout drift: keepAlive");
+if (offsetof<Tcb>("keepProbes") != TCB_KEEP_PROBES) ERROR("layout drift: keepProbes");
+if (offsetof<Tcb>("keepDue") != TCB_KEEP_DUE) ERROR("layout drift: keepDue");
+if (offsetof<Tcb>("cork") != TCB_CORK) ERROR("layout drift: cork");
+if (offsetof<Tcb>("lingerReset") != TCB_LINGER_RESET) ERROR("layout drift: lingerReset");
+if (offsetof<Tcb>("maxSegment") != TCB_MAX_SEGMENT) ERROR("layout drift: maxSegment");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -1,7 +1,8 @@
 import { earliest, raise } from "./queues.ts";
+import { currentRto } from "./rtt.ts";
 import { EV_DEADLINE } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
-import { Micros, NEVER } from "./time.ts";
+import { MILLISECOND, Micros, NEVER, now } from "./time.ts";
 
 // Deadlines are state; the wheel's entry is a hint. Only a deadline that moves earlier than the hint is told.
 
@@ -27,7 +28,24 @@ export function armWait(tcb: Tcb, at: Micros): void {
   moved(tcb);
 }
 
+/** Keepalive. */
+export function armKeep(tcb: Tcb, at: Micros): void {
+  tcb.keepAt = at;
+  moved(tcb);
+}
+
+/**
+ * Start the retransmission timer for what is in flight, or the probe's: an RTO from now, or when the user's patience
+ * with it ends, if that is sooner.
+ */
+export function startRtx(tcb: Tcb): void {
+  let at = now + currentRto(tcb);
+  if (tcb.userTimeout != 0) at = min(at, max(now + MILLISECOND, tcb.unackedSince + tcb.userTimeout));
+  armRtx(tcb, at);
+}
+
 export function disarmAll(tcb: Tcb): void {
+  tcb.keepAt = NEVER;
   tcb.rtxAt = NEVER;
   tcb.ackAt = NEVER;
   tcb.waitAt = NEVER;

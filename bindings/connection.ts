@@ -5,7 +5,8 @@ import { formatAddress } from "./address.ts";
 import type { Core } from "./core.ts";
 import { SynwaveError } from "./errors.ts";
 import { readTcpInfo, STATES } from "./tcp-info.ts";
-import type { Connection, State, TcpInfo } from "./types.ts";
+import type { Connection, ConnectionOption, ConnectionOptions, State, TcpInfo } from "./types.ts";
+import { encodeOption } from "./user-options.ts";
 
 /** What the manager is told of by its handles. */
 export interface Keeper {
@@ -209,11 +210,11 @@ export class ConnectionHandle implements Connection {
     return readTcpInfo(this.keeper.core, this.alive ? this.at : undefined);
   }
 
-  setOption(name: "noDelay", value: boolean): void {
+  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {
     this.keeper.core.check();
-    if (name !== "noDelay") throw new SynwaveError("EINVAL", `unknown option ${String(name)}`);
-    if (typeof value !== "boolean")
-      throw new SynwaveError("EINVAL", `noDelay must be a boolean, not ${value}`);
-    this.keeper.core.call.setNoDelay(this.slot, this.generation, value ? 1 : 0);
+    const [option, cell] = encodeOption(name, value);
+    this.keeper.core.call.setOption(this.slot, this.generation, option, cell);
+    this.keeper.core.call.events();
+    this.keeper.drain();
   }
 }

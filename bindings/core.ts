@@ -26,7 +26,8 @@ interface Exports {
   abort(slot: number, generation: number): number;
   forget(slot: number, generation: number): number;
   slotsUsed(): number;
-  setNoDelay(slot: number, generation: number, on: number): number;
+  setOption(slot: number, generation: number, option: number, value: number): number;
+  deadline(slot: number): number;
 }
 
 type Crossing = (a?: number, b?: number, c?: number, d?: number) => number;

@@ -51,6 +51,7 @@ export const COUNTERS = {
   TW: address.CNT_TW,
   TWRecycled: address.CNT_TW_RECYCLED,
   TCPOrigDataSent: address.CNT_TCP_ORIG_DATA_SENT,
+  TCPKeepAlive: address.CNT_TCP_KEEP_ALIVE,
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

@@ -1,6 +1,5 @@
 import * as control from "../assembly/shared/control.ts";
 import { RX_BYTES, RX_PACKETS, TIMER_ENTRIES, TX_BYTES, TX_PACKETS } from "../assembly/shared/sizes.ts";
-import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { parseAddress } from "./address.ts";
 import { type Core, createCore } from "./core.ts";
 import { COUNTERS } from "./counters.ts";
@@ -213,12 +212,7 @@ class SansIoEngine implements Engine {
     for (;;) {
       const slot = wheel.peek();
       if (slot < 0) return undefined;
-      const at = core.slot(slot) >> 3;
-      const deadline = Math.min(
-        core.doubles[at + (tcb.TCB_RTX_AT >> 3)]!,
-        core.doubles[at + (tcb.TCB_ACK_AT >> 3)]!,
-        core.doubles[at + (tcb.TCB_WAIT_AT >> 3)]!,
-      );
+      const deadline = core.call.deadline(slot);
       // In the unit it was armed in: back in microseconds, rounding could make it look moved for ever.
       if (deadline / 1000 <= wheel.when(slot)) return wheel.earliest();
       wheel.cancel(slot);

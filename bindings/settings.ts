@@ -34,6 +34,10 @@ export interface Settings {
   tcpAbortOnOverflow: number;
   /** Challenge ACKs a second, for each connection (RFC 5961 §7; 10). Linux's setting is global. */
   tcpChallengeAckLimit: number;
+  /** Seconds of silence before the first keepalive probe (7200), between probes (75), and probes (9). */
+  tcpKeepaliveTime: number;
+  tcpKeepaliveIntvl: number;
+  tcpKeepaliveProbes: number;
   /** Only "newreno". */
   tcpCongestionControl: "newreno";
 }
@@ -54,6 +58,9 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpSlowStartAfterIdle: 1,
   tcpAbortOnOverflow: 0,
   tcpChallengeAckLimit: 10,
+  tcpKeepaliveTime: 7200,
+  tcpKeepaliveIntvl: 75,
+  tcpKeepaliveProbes: 9,
   tcpCongestionControl: "newreno",
 };
 
@@ -70,6 +77,9 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],
   tcpAbortOnOverflow: [0, 1, control.SET_ABORT_ON_OVERFLOW],
+  tcpKeepaliveTime: [1, 32767, control.SET_KEEPALIVE_TIME],
+  tcpKeepaliveIntvl: [1, 32767, control.SET_KEEPALIVE_INTVL],
+  tcpKeepaliveProbes: [1, 127, control.SET_KEEPALIVE_PROBES],
   tcpChallengeAckLimit: [0, 0x7fffffff, control.SET_CHALLENGE_ACK_LIMIT],
 };
 

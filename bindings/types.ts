@@ -90,6 +90,29 @@ export interface TcpInfo {
   rcvWnd: number;
 }
 
+export interface ConnectionOptions {
+  /** Send small segments at once (RFC 9293 MUST-17). */
+  noDelay: boolean;
+  /** Hold back what does not fill a segment, for 200 ms at most (TCP_CORK). */
+  cork: boolean;
+  /** Ask a silent peer whether it is there (RFC 9293 §3.8.4). */
+  keepAlive: boolean;
+  /** Seconds of silence before the first probe, 1 to 32767. Default `tcpKeepaliveTime`. */
+  keepAliveIdle: number;
+  /** Seconds between probes, 1 to 32767. Default `tcpKeepaliveIntvl`. */
+  keepAliveInterval: number;
+  /** Unanswered probes that end the connection, 1 to 127. Default `tcpKeepaliveProbes`. */
+  keepAliveCount: number;
+  /** Milliseconds that sent text may stay unacknowledged before ETIMEDOUT; 0: as long as `tcpRetries2` allows. */
+  userTimeout: number;
+  /** Seconds as in SO_LINGER; 0 makes `close` reset the connection, undefined is the default. */
+  linger: number | undefined;
+  /** Octets of the largest segment to send and, when set before the SYN has gone, to ask for; 88 to 65535. */
+  maxSegment: number;
+}
+
+export type ConnectionOption = keyof ConnectionOptions;
+
 export interface Connection {
   readonly state: State;
   readonly localAddress: string;
@@ -119,7 +142,8 @@ export interface Connection {
   /** RST, now (RFC 9293 §3.10.5). The object is spent. */
   abort(): void;
   info(): TcpInfo;
-  setOption(name: "noDelay", value: boolean): void;
+  /** @throws SynwaveError EINVAL for an option that is unknown or a value that cannot be, which it names */
+  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void;
 }
 
 export interface Listener {

@@ -1,15 +1,16 @@
 import { count } from "../counters.ts";
+import { heard } from "../keepalive.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { duplicateAck, newlyAcked } from "../recovery/newreno.ts";
-import { currentRto, finishTiming } from "../rtt.ts";
+import { finishTiming } from "../rtt.ts";
 import { sendRoom } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
 import { EV_WRITABLE } from "../shared/control.ts";
 import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now } from "../time.ts";
-import { armRtx } from "../timers.ts";
+import { startRtx } from "../timers.ts";
 
 // RFC 9293 §3.10.7.4, fifth step, for synchronized states: what an acceptable ACK does to the send side.
 
@@ -18,6 +19,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   const from = tcb.sndTextStart;
   const acked = ack.since(tcb.sndUna);
   tcb.sndUna = ack;
+  tcb.unackedSince = now;
   const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
   if (to != from) {
     tcb.bytesAcked += to.since(from);
@@ -32,7 +34,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   if (tcb.sndUna == tcb.sndNxt) {
     tcb.rtxAt = NEVER;
     tcb.probing = 0;
-  } else armRtx(tcb, now + currentRto(tcb));
+  } else startRtx(tcb);
   // Two thirds may fill up again before the writer is woken: it is woken for something.
   if (tcb.blocked && sendRoom(tcb) >= tcb.sndEnd.since(tcb.sndTextStart) >> 1) {
     tcb.blocked = 0;
@@ -56,7 +58,7 @@ export function updateWindow(tcb: Tcb): bool {
       // Open again: the next timer is for retransmission, at its own interval.
       tcb.backoff = 0;
       tcb.probing = 0;
-      if (tcb.flightSize) armRtx(tcb, now + currentRto(tcb));
+      if (tcb.flightSize) startRtx(tcb);
       else tcb.rtxAt = NEVER;
     }
     wantOutput(tcb);
@@ -66,6 +68,7 @@ export function updateWindow(tcb: Tcb): bool {
 
 /** Process the ACK of `segment`, which lies in [SND.UNA - MAX.SND.WND, SND.NXT]. */
 export function checkAckField(tcb: Tcb): void {
+  heard(tcb);
   if (segment.ack > tcb.sndUna) {
     if (segment.textLength == 0) count(CNT_TCP_PURE_ACKS);
     acknowledge(tcb, segment.ack);

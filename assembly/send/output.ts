@@ -9,6 +9,7 @@ import { currentRto, startTiming, stopTiming } from "../rtt.ts";
 import { Seq } from "../seq.ts";
 import {
   CNT_RETRANS_SEGS,
+  CNT_TCP_KEEP_ALIVE,
   CNT_TCP_ORIG_DATA_SENT,
   CNT_TCP_SLOW_START_RETRANS,
   CNT_TCP_TO_ZERO_WINDOW_ADV,
@@ -17,7 +18,7 @@ import {
 import { CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
-import { armRtx } from "../timers.ts";
+import { armRtx, startRtx } from "../timers.ts";
 import { advertise } from "../window.ts";
 import {
   beginBatch,
@@ -77,6 +78,12 @@ function emit(tcb: Tcb): bool {
     if (!probe(tcb)) return false;
     if (tcb.probing == PROBE_DUE) tcb.probing = PROBING;
   }
+  if (tcb.keepDue) {
+    // Without text, one below what is acknowledged: it must be answered (SHLD-12).
+    if (!sendEmpty(tcb, tcb.sndUna.minus(1))) return false;
+    tcb.keepDue = 0;
+    count(CNT_TCP_KEEP_ALIVE);
+  }
   if (!retransmit(tcb)) return false;
   if (!sendNew(tcb)) return false;
   return !tcb.ackNow || sendAck(tcb);
@@ -109,6 +116,7 @@ function sendSyn(tcb: Tcb): bool {
   tcb.synPending = 0;
   if (passive) acknowledged(tcb);
   if (tcb.sndNxt == tcb.iss) {
+    tcb.unackedSince = now;
     tcb.sndNxt = tcb.iss.plus(1);
     startTiming(tcb);
   } else {
@@ -116,7 +124,7 @@ function sendSyn(tcb: Tcb): bool {
     count(CNT_RETRANS_SEGS);
     tcb.totalRetrans++;
   }
-  if (tcb.rtxAt == NEVER) armRtx(tcb, now + currentRto(tcb));
+  if (tcb.rtxAt == NEVER) startRtx(tcb);
   return true;
 }
 
@@ -188,7 +196,7 @@ function retransmitAt(tcb: Tcb, seq: Seq): i32 {
   count(CNT_RETRANS_SEGS);
   tcb.totalRetrans++;
   tcb.bytesRetrans += length;
-  if (tcb.rtxAt == NEVER) armRtx(tcb, now + currentRto(tcb));
+  if (tcb.rtxAt == NEVER) startRtx(tcb);
   return length + i32(fin);
 }
 
@@ -221,6 +229,7 @@ function sendNew(tcb: Tcb): bool {
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;
+    tcb.unackedSince = now;
     armRtx(tcb, now + (tcb.sndWnd ? OVERRIDE : currentRto(tcb)));
   }
   return true;
@@ -230,6 +239,7 @@ function sendNew(tcb: Tcb): bool {
 function sendNext(tcb: Tcb, length: u32, last: bool): bool {
   const fin = last && tcb.finQueued != 0;
   if (!sendText(tcb, tcb.sndNxt, length, fin)) return false;
+  if (tcb.flightSize == 0) tcb.unackedSince = now;
   tcb.sndNxt = tcb.sndNxt.plus(length + u32(fin));
   if (length) {
     count(CNT_TCP_ORIG_DATA_SENT);
@@ -242,7 +252,7 @@ function sendNext(tcb: Tcb, length: u32, last: bool): bool {
   startTiming(tcb);
   if (tcb.rtxAt == NEVER || tcb.probing) {
     tcb.probing = 0;
-    armRtx(tcb, now + currentRto(tcb));
+    startRtx(tcb);
   }
   return true;
 }
@@ -253,6 +263,7 @@ function sendNext(tcb: Tcb, length: u32, last: bool): bool {
  * at the end of every write that is not a multiple of MSS.
  */
 function worthSending(tcb: Tcb, length: u32, unsent: u32): bool {
+  if (tcb.cork && !tcb.finQueued) return false;
   const smallInFlight = tcb.sndSml > tcb.sndUna && tcb.sndSml <= tcb.sndNxt;
   if (length == unsent && (tcb.noDelay || tcb.finQueued || !smallInFlight)) return true;
   return length >= tcb.maxSndWnd >> 1;

@@ -45,6 +45,10 @@ export const SET_DELACK_MS = 316;
 export const SET_ABORT_ON_OVERFLOW = 320;
 export const SET_CHALLENGE_ACK_LIMIT = 324;
 
+export const SET_KEEPALIVE_TIME = 400;
+export const SET_KEEPALIVE_INTVL = 404;
+export const SET_KEEPALIVE_PROBES = 408;
+
 export const CTL_COUNTERS = 1024;
 
 /** Static data of the module begins here (asconfig.json, memoryBase). */

@@ -49,3 +49,4 @@ export const CNT_TCP_MEMORY_PRESSURES = 1384;
 export const CNT_TW = 1392;
 export const CNT_TW_RECYCLED = 1400;
 export const CNT_TCP_ORIG_DATA_SENT = 1408;
+export const CNT_TCP_KEEP_ALIVE = 1416;

@@ -120,4 +120,19 @@ export const TCB_MEMORY_NEXT = 412;
 export const TCB_MEMORY_PREVIOUS = 416;
 export const TCB_IN_MEMORY = 420;
 
-export const TCB_END = 424;
+// Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
+export const TCB_KEEP_AT = 424;
+export const TCB_HEARD_AT = 432;
+export const TCB_UNACKED_SINCE = 440;
+export const TCB_USER_TIMEOUT = 448;
+export const TCB_KEEP_IDLE = 456;
+export const TCB_KEEP_INTERVAL = 460;
+export const TCB_KEEP_COUNT = 464;
+export const TCB_KEEP_ALIVE = 465;
+export const TCB_KEEP_PROBES = 466;
+export const TCB_KEEP_DUE = 467;
+export const TCB_CORK = 468;
+export const TCB_LINGER_RESET = 469;
+export const TCB_MAX_SEGMENT = 470;
+
+export const TCB_END = 472;

@@ -53,6 +53,7 @@ export class StackSocket extends Duplex {
 
   #resetting = false;
   #noDelay: boolean | undefined;
+  #keepAlive: readonly [enable: boolean, seconds: number] | undefined;
   #idleEntry: ClockEntry | undefined;
   #lastActivity = 0;
   #stopSignal: (() => void) | undefined;
@@ -122,6 +123,7 @@ export class StackSocket extends Duplex {
           this.#handler,
         );
         if (this.#noDelay !== undefined) this.#connection.setOption("noDelay", this.#noDelay);
+        this.#applyKeepAlive(this.#connection);
       } catch (error) {
         this.destroy(asSystemError(error, "connect", remoteAddress, port));
       }
@@ -210,9 +212,21 @@ export class StackSocket extends Duplex {
     return this;
   }
 
-  /** Accepted and without effect: the engine sends no keep-alives. */
-  setKeepAlive(_enable = false, _initialDelay = 0): this {
+  /** Probes after `initialDelay` ms of silence, whole seconds of it; 0 leaves the time as it is. */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    this.#keepAlive = [Boolean(enable), Math.floor(initialDelay / 1000)];
+    if (this.#connection !== undefined) {
+      this.#applyKeepAlive(this.#connection);
+      this.#host.flush();
+    }
     return this;
+  }
+
+  #applyKeepAlive(connection: Connection): void {
+    if (this.#keepAlive === undefined) return;
+    const [enable, seconds] = this.#keepAlive;
+    if (seconds > 0) connection.setOption("keepAliveIdle", Math.min(seconds, 32767));
+    connection.setOption("keepAlive", enable);
   }
 
   /** What keeps the process alive is the stack's link, not one socket. */

@@ -1,0 +1,15 @@
+// What setOption() sets, by number.
+
+export const OPT_NO_DELAY = 1;
+export const OPT_CORK = 2;
+export const OPT_KEEP_ALIVE = 3;
+/** Seconds; 0 is the setting's. */
+export const OPT_KEEP_IDLE = 4;
+export const OPT_KEEP_INTERVAL = 5;
+export const OPT_KEEP_COUNT = 6;
+/** Milliseconds; 0 for none. */
+export const OPT_USER_TIMEOUT = 7;
+/** 1: close resets. */
+export const OPT_LINGER_RESET = 8;
+/** Octets; 0 for none. */
+export const OPT_MAX_SEGMENT = 9;

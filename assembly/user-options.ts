@@ -1,0 +1,50 @@
+import { restartKeepalive } from "./keepalive.ts";
+import { handle, wantOutput } from "./queues.ts";
+import { ERR_STALE } from "./shared/results.ts";
+import { LISTEN, SYN_SENT } from "./shared/states.ts";
+import {
+  OPT_CORK,
+  OPT_KEEP_ALIVE,
+  OPT_KEEP_COUNT,
+  OPT_KEEP_IDLE,
+  OPT_KEEP_INTERVAL,
+  OPT_LINGER_RESET,
+  OPT_MAX_SEGMENT,
+  OPT_NO_DELAY,
+  OPT_USER_TIMEOUT,
+} from "./shared/user-options.ts";
+import { Tcb } from "./tcb.ts";
+import { MILLISECOND } from "./time.ts";
+
+/** Set an option of shared/user-options.ts on a connection; the manager has checked the value. */
+export function setOption(slot: u32, generation: u32, option: u32, value: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0 || Tcb.at(at).state == LISTEN) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  if (option == OPT_NO_DELAY) {
+    tcb.noDelay = u8(value);
+    if (value) wantOutput(tcb);
+  } else if (option == OPT_CORK) {
+    tcb.cork = u8(value);
+    // Uncorked, what was held back goes.
+    if (!value) wantOutput(tcb);
+  } else if (option == OPT_USER_TIMEOUT) tcb.userTimeout = f64(value) * MILLISECOND;
+  else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
+  else if (option == OPT_MAX_SEGMENT) setMaxSegment(tcb, value);
+  else {
+    if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
+    else if (option == OPT_KEEP_IDLE) tcb.keepIdle = value;
+    else if (option == OPT_KEEP_INTERVAL) tcb.keepInterval = value;
+    else if (option == OPT_KEEP_COUNT) tcb.keepCount = u8(value);
+    restartKeepalive(tcb);
+  }
+  return 0;
+}
+
+/** Send no longer segments from now on; before the SYN has gone, ask for no longer ones either (TCP_MAXSEG). */
+function setMaxSegment(tcb: Tcb, value: u32): void {
+  tcb.maxSegment = u16(value);
+  if (!value) return;
+  tcb.sndMss = u16(min<u32>(tcb.sndMss, value));
+  if (tcb.state == SYN_SENT && tcb.sndNxt == tcb.iss) tcb.advMss = u16(min<u32>(tcb.advMss, value));
+}

@@ -1,0 +1,40 @@
+import * as options from "../assembly/shared/user-options.ts";
+import { SynwaveError, show } from "./errors.ts";
+import type { ConnectionOption } from "./types.ts";
+
+/** Number of the option, and least and most of its value; `true` for one that is on or off. */
+const OPTIONS: { [name in ConnectionOption]: readonly [number, true] | readonly [number, number, number] } = {
+  noDelay: [options.OPT_NO_DELAY, true],
+  cork: [options.OPT_CORK, true],
+  keepAlive: [options.OPT_KEEP_ALIVE, true],
+  // Linux's MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL and MAX_TCP_KEEPCNT.
+  keepAliveIdle: [options.OPT_KEEP_IDLE, 1, 32767],
+  keepAliveInterval: [options.OPT_KEEP_INTERVAL, 1, 32767],
+  keepAliveCount: [options.OPT_KEEP_COUNT, 1, 127],
+  userTimeout: [options.OPT_USER_TIMEOUT, 0, 0x7fffffff],
+  linger: [options.OPT_LINGER_RESET, 0, 65535],
+  maxSegment: [options.OPT_MAX_SEGMENT, 88, 65535],
+};
+
+/**
+ * What the engine takes for an option: its number and value.
+ * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
+ */
+export function encodeOption(name: string, value: unknown): [option: number, cell: number] {
+  if (!Object.hasOwn(OPTIONS, name)) throw new SynwaveError("EINVAL", `unknown option ${show(name)}`);
+  const [option, least, most] = OPTIONS[name as ConnectionOption];
+  if (least === true) {
+    if (typeof value !== "boolean")
+      throw new SynwaveError("EINVAL", `${name} must be a boolean, not ${show(value)}`);
+    return [option, value ? 1 : 0];
+  }
+  if (name === "linger" && value === undefined) return [option, 0];
+  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most!)
+    throw new SynwaveError(
+      "EINVAL",
+      `${name} must be an integer from ${least} to ${most}, not ${show(value)}`,
+    );
+  // Only zero changes what close does here: nothing blocks, so nobody waits for the rest of a longer time.
+  if (name === "linger") return [option, value === 0 ? 1 : 0];
+  return [option, value as number];
+}
