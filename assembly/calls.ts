@@ -189,8 +189,10 @@ export function readable(slot: u32, generation: u32): i32 {
 function queueFin(tcb: Tcb): void {
   if (tcb.finQueued) return;
   tcb.finQueued = 1;
-  if (tcb.state == ESTABLISHED) setState(tcb, FIN_WAIT_1);
-  // In SYN-RECEIVED it waits for the ACK of our SYN; in CLOSE-WAIT the state changes when it is sent.
+  // In SYN-RECEIVED it goes at once only when no text goes before it; text waits for the ACK of our SYN. In CLOSE-WAIT
+  // the state changes when it is sent.
+  const bare = tcb.state == SYN_RECEIVED && tcb.sndEnd == tcb.sndTextStart;
+  if (tcb.state == ESTABLISHED || bare) setState(tcb, FIN_WAIT_1);
   wantOutput(tcb);
 }
 

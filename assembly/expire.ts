@@ -21,7 +21,7 @@ import {
   CNT_TCP_TIMEOUTS,
 } from "./shared/counters.ts";
 import { ERR_TIMED_OUT } from "./shared/results.ts";
-import { CLOSED, FREE, LISTEN, SYN_RECEIVED, SYN_SENT } from "./shared/states.ts";
+import { CLOSED, FREE, LISTEN, SYN_SENT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now } from "./time.ts";
 import { startRtx } from "./timers.ts";
@@ -59,7 +59,7 @@ function retransmission(tcb: Tcb): void {
     giveUp(tcb);
     return;
   }
-  if (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED) {
+  if (tcb.synUnacked) {
     repeatSyn(tcb);
     return;
   }

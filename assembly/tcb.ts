@@ -302,9 +302,14 @@ export class Tcb {
     return this.rcvAdv.since(this.rcvNxt);
   }
 
+  /** Whether our SYN is still to be acknowledged. SND.UNA alone cannot tell: after 4 GiB of text it is at ISS again. */
+  @inline get synUnacked(): bool {
+    return this.sndUna == this.iss && this.bytesAcked == 0;
+  }
+
   /** First text octet not yet acknowledged: SND.UNA, past a SYN still unacknowledged. */
   @inline get sndTextStart(): Seq {
-    return this.sndUna == this.iss ? this.iss.plus(1) : this.sndUna;
+    return this.synUnacked ? this.iss.plus(1) : this.sndUna;
   }
 }
 

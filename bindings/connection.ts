@@ -107,11 +107,13 @@ export class ConnectionHandle implements Connection {
 
   get unacked(): number {
     if (!this.alive) return 0;
-    const { words } = this.keeper.core;
+    const { words, doubles } = this.keeper.core;
     const una = words[(this.at + tcb.TCB_SND_UNA) >> 2]!;
     const end = words[(this.at + tcb.TCB_SND_END) >> 2]!;
     // Lengths, not sequence numbers: a SYN unacknowledged is no text, nor is a FIN acknowledged.
-    const syn = una === words[(this.at + tcb.TCB_ISS) >> 2]! ? 1 : 0;
+    const opening =
+      una === words[(this.at + tcb.TCB_ISS) >> 2]! && doubles[(this.at + tcb.TCB_BYTES_ACKED) >> 3] === 0;
+    const syn = opening ? 1 : 0;
     return Math.max(0, (end - una - syn) | 0);
   }
 

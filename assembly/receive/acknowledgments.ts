@@ -6,7 +6,7 @@ import { duplicateAck, newlyAcked } from "../recovery/newreno.ts";
 import { finishTiming } from "../rtt.ts";
 import { sendRoom } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
-import { EV_WRITABLE } from "../shared/control.ts";
+import { EV_ESTABLISHED, EV_WRITABLE } from "../shared/control.ts";
 import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now } from "../time.ts";
@@ -18,6 +18,8 @@ import { startRtx } from "../timers.ts";
 export function acknowledge(tcb: Tcb, ack: Seq): void {
   const from = tcb.sndTextStart;
   const acked = ack.since(tcb.sndUna);
+  // FIN went out before the SYN was acknowledged: the user still waits to hear that it was.
+  if (tcb.synUnacked) raise(tcb, EV_ESTABLISHED);
   tcb.sndUna = ack;
   tcb.unackedSince = now;
   const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
@@ -79,7 +81,14 @@ export function checkAckField(tcb: Tcb): void {
   tcb.probes = 0;
   const changed = updateWindow(tcb);
   // RFC 5681 §2: data in flight, no text, no SYN or FIN, same acknowledgment, same window.
-  if (!changed && tcb.flightSize && segment.textLength == 0 && !segment.has(SYN | FIN) && tcb.sndWnd)
+  if (
+    !changed &&
+    tcb.flightSize &&
+    !tcb.synUnacked &&
+    segment.textLength == 0 &&
+    !segment.has(SYN | FIN) &&
+    tcb.sndWnd
+  )
     duplicateAck(tcb);
 }
 

@@ -133,7 +133,7 @@ function challenge(tcb: Tcb): void {
 /** First: sequence numbers. An acceptable segment is cut to the window. */
 function checkSequence(tcb: Tcb): bool {
   // The SYN,ACK of a simultaneous open, or a SYN that is repeated, begins one before RCV.NXT (§3.5, figure 8).
-  if (tcb.state == SYN_RECEIVED && segment.has(SYN) && !segment.has(RST) && segment.seq == tcb.irs) {
+  if (tcb.synUnacked && segment.has(SYN) && !segment.has(RST) && segment.seq == tcb.irs) {
     if (!segment.has(ACK)) {
       // The peer has not seen our SYN,ACK.
       tcb.synPending = 1;

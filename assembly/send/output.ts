@@ -106,7 +106,7 @@ function window(tcb: Tcb): u32 {
 function sendSyn(tcb: Tcb): bool {
   if (!fits(ipHeader(tcb.family) + TCP_HEADER + 8)) return false;
   const to = nextTcp(tcb.family);
-  const passive = tcb.state == SYN_RECEIVED;
+  const passive = tcb.state != SYN_SENT;
   const options = writeSynOptions(to + TCP_HEADER, tcb.advMss, tcb.windowScaling ? i32(tcb.rcvWscale) : -1);
   writePorts(to, tcb.localPort, tcb.remotePort);
   const flags = passive ? SYN | ACK : SYN;
