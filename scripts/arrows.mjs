@@ -34,6 +34,8 @@ export const groups = [
     imports: [...engine, ...belowLinks, "links", "stack", "sockets", "index"],
     packages: ["node", "koffi"],
   },
+  // Scripts run in virtual time against the engine alone.
+  { name: "script", files: /^bindings\/script\//, imports: [...engine, "pcap"], packages: [] },
   {
     name: "cli",
     files: /^bindings\/cli\//,

@@ -1,0 +1,133 @@
+/** What a shell command of a script comes to. Nothing is ever run: commands are recognized. */
+export interface Effect {
+  /** Kernel settings by their last name, with their value as written. */
+  sysctls: [key: string, value: string][];
+  /** That so many connections are in a state. */
+  counts: { state: string; count: number }[];
+  /** Why the script cannot be run here. */
+  unsupported?: string;
+}
+
+/** What the shell script that Linux's own tests begin with sets. */
+const LINUX_TEST: [string, string][] = [
+  ["tcp_rmem", "4096 540000 15728640"],
+  ["tcp_wmem", "4096 262144 4194304"],
+  ["tcp_timestamps", "1"],
+  ["tcp_syn_retries", "5"],
+  ["tcp_synack_retries", "5"],
+  ["tcp_frto", "2"],
+  ["tcp_sack", "1"],
+  ["tcp_dsack", "1"],
+  ["tcp_fack", "0"],
+  ["tcp_reordering", "3"],
+  ["tcp_congestion_control", "cubic"],
+  ["tcp_slow_start_after_idle", "0"],
+  ["tcp_early_retrans", "4"],
+  ["tcp_recovery", "1"],
+  ["tcp_tso_win_divisor", "3"],
+  ["tcp_ecn", "0"],
+  ["tcp_fastopen", "0x70403"],
+  ["tcp_fastopen_key", "a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4"],
+  ["tcp_syncookies", "1"],
+];
+
+/** Names of the other dialect, and what they are here; a function makes the value. */
+const BSD: Readonly<Record<string, string | ((value: string) => [string, string][])>> = {
+  "net.inet.tcp.rfc1323": (value) => [
+    ["tcp_window_scaling", value === "0" ? "0" : "1"],
+    ["tcp_timestamps", value === "0" ? "0" : "1"],
+  ],
+  "net.inet.tcp.sack.enable": "tcp_sack",
+  "net.inet.tcp.ecn.enable": "tcp_ecn",
+  "net.inet.tcp.syncookies": "tcp_syncookies",
+  "net.inet.tcp.keepidle": (value) => [["tcp_keepalive_time", thousandth(value)]],
+  "net.inet.tcp.keepintvl": (value) => [["tcp_keepalive_intvl", thousandth(value)]],
+  "net.inet.tcp.keepcnt": "tcp_keepalive_probes",
+  "net.inet.tcp.recvspace": (value) => [["tcp_rmem", `4096 ${value} ${Math.max(Number(value), 6291456)}`]],
+  "net.inet.tcp.sendspace": (value) => [["tcp_wmem", `4096 ${value} ${Math.max(Number(value), 4194304)}`]],
+  "net.inet.tcp.path_mtu_discovery": "tcp_mtu_discovery",
+};
+
+/** Settings of the other dialect that make a stack behave against RFC 5961 or RFC 9293. */
+const AGAINST = /^net\.inet\.tcp\.(insecure_(rst|syn)|blackhole)$/;
+
+const thousandth = (value: string) => String(Math.round(Number(value) / 1000));
+
+const NOTHING = [
+  /sysctl_restore/,
+  /^ethtool\b/,
+  /^nstat\b/,
+  /^ip\s+tcp_metrics\b/,
+  /^(true|:|sync|sleep\b.*|echo\b[^>]*)$/,
+  /\bhostcache\.purgenow\b/,
+  /^(kldload|kldstat|kldunload)\b/,
+  /^(rm|chmod|cat)\s/,
+  /^sysctl\s+(-\w+\s+)*[\w.]+$/,
+];
+
+/** Split at newlines, semicolons and &&, outside of quotes. */
+function simpleCommands(text: string): string[] {
+  const commands: string[] = [];
+  let current = "";
+  for (const [piece] of text.replace(/\\\r?\n/g, " ").matchAll(/"[^"]*"|'[^']*'|&&|[\s\S]/g)) {
+    if (piece === "\n" || piece === ";" || piece === "&&") {
+      commands.push(current.trim());
+      current = "";
+    } else current += piece;
+  }
+  commands.push(current.trim());
+  return commands.filter((command) => command !== "" && !command.startsWith("#"));
+}
+
+/** `$((a*b))`: products, sums and differences of whole numbers. */
+function arithmetic(text: string): string {
+  return text.replace(/\$\(\(([\d\s*+-]+)\)\)/g, (_, sum: string) => {
+    const terms = sum.replace(/\s+/g, "").match(/[+-]?\d+(\*\d+)*/g) ?? [];
+    return String(
+      terms.reduce(
+        (total, term) => total + term.split("*").reduce((product, n) => product * Number(n), 1),
+        0,
+      ),
+    );
+  });
+}
+
+const ASSIGNMENT = /([\w./-]+?)\s*=\s*("[^"]*"|'[^']*'|\S+)/g;
+
+function assign(effect: Effect, path: string, raw: string): void {
+  const value = raw.replace(/^(["'])([\s\S]*)\1$/, "$2").trim();
+  const name = path.replace(/^\/proc\/sys\//, "").replaceAll("/", ".");
+  if (AGAINST.test(name) && value !== "0")
+    effect.unsupported ??= `${name}=${value} asks for what RFC 5961 and RFC 9293 forbid`;
+  const known = BSD[name];
+  if (typeof known === "function") effect.sysctls.push(...known(value));
+  else
+    effect.sysctls.push([
+      known ?? (name.startsWith("net.inet.") ? name : name.slice(name.lastIndexOf(".") + 1)),
+      value,
+    ]);
+}
+
+function recognize(command: string, effect: Effect): void {
+  if (/(^|\/|\s)defaults\.sh$/.test(command)) effect.sysctls.push(...LINUX_TEST);
+  else if (NOTHING.some((pattern) => pattern.test(command))) return;
+  else if (/^(sudo\s+)?(\S*\/)?(set_sysctls\.py|sysctl)\s/.test(command)) {
+    for (const [, path, value] of command.matchAll(ASSIGNMENT)) assign(effect, path!, value!);
+  } else if (/^echo\s.*>\s*\/proc\/sys\//.test(command)) {
+    const found = /^echo\s+(?:-n\s+)?("[^"]*"|'[^']*'|\S+)\s*>\s*(\S+)$/.exec(command);
+    if (found) assign(effect, found[2]!, found[1]!);
+    else effect.unsupported ??= `command not supported: ${command}`;
+  } else if (/^sockstat\b/.test(command)) {
+    const found = /grep\s+(?:-\w+\s+)*(\w+)\s*\|\s*grep\s+(?:-\w+\s+)*(\d+)/.exec(command);
+    if (found) effect.counts.push({ state: found[1]!, count: Number(found[2]) });
+    else effect.unsupported ??= `command not supported: ${command}`;
+  } else if (/^(tc|ip|ifconfig|route|tcpdrop|setkey)\b/.test(command))
+    effect.unsupported ??= `not applicable: ${command}`;
+  else effect.unsupported ??= `command not supported: ${command}`;
+}
+
+export function understand(text: string): Effect {
+  const effect: Effect = { sysctls: [], counts: [] };
+  for (const command of simpleCommands(arithmetic(text))) recognize(command.replace(/\s+/g, " "), effect);
+  return effect;
+}

@@ -1,0 +1,213 @@
+import { SynwaveError } from "../errors.ts";
+import type { Settings } from "../settings.ts";
+import type { Script, ScriptEvent } from "./ast.ts";
+import { understand } from "./commands.ts";
+import { constant } from "./constants.ts";
+import { NotApplicable } from "./outcome.ts";
+import { settingsFor } from "./profile.ts";
+import { numberOf } from "./values.ts";
+
+/** How a script is run: its own options, and those that override them. */
+export interface Config {
+  family: 4 | 6;
+  localAddress: string;
+  /** Length of the local network's prefix. */
+  prefix: number;
+  remoteAddress: string;
+  port: number;
+  mtu: number;
+  /** Microseconds, and percent of the time since the event before. */
+  tolerance: number;
+  tolerancePercent: number;
+  timestampTick: number;
+  checkEchoes: boolean;
+  strictSegments: boolean;
+  /** Kinds of expectations whose failure does not end the run. */
+  nonFatal: ReadonlySet<string>;
+  settings: Partial<Settings>;
+  congestion: string;
+  /** Kernel settings that the engine has nothing to do with. */
+  ignored: string[];
+}
+
+const ADDRESSES = {
+  4: { localAddress: "192.168.0.1", prefix: 16, remoteAddress: "192.0.2.1", mtu: 1500 },
+  6: { localAddress: "fd3d:0a0b:17d6::1", prefix: 48, remoteAddress: "fd3d:fa7b:d17d::1", mtu: 1520 },
+} as const;
+
+/** Words that scripts expect to be defined, by family. */
+export const DEFINES: Readonly<Record<4 | 6, Readonly<Record<string, string>>>> = {
+  4: {
+    TFO_COOKIE: "3021b9d889017eeb",
+    TFO_COOKIE_ZERO: "b7c12350a90dc8f5",
+    CODE: "host_unreachable",
+    CMSG_LEVEL_IP: "SOL_IP",
+    CMSG_TYPE_RECVERR: "IP_RECVERR",
+  },
+  6: {
+    TFO_COOKIE: "c1d1e9742a47a9bc",
+    TFO_COOKIE_ZERO: "82af1a8f9a205c34",
+    CODE: "address_unreachable",
+    CMSG_LEVEL_IP: "SOL_IPV6",
+    CMSG_TYPE_RECVERR: "IPV6_RECVERR",
+  },
+};
+
+/** Options that concern what real packets need, or that only say where the network is. */
+const IRRELEVANT = new Set([
+  "define",
+  "mss",
+  "send_omit_free",
+  "verbose",
+  "speed",
+  "init_scripts",
+  "code_command",
+  "code_format",
+  "code_sockopt",
+  "gateway_ip",
+  "live_gateway_ip",
+  "netmask_ip",
+  "connect_port",
+  "so_filename",
+  "debug",
+  "tcp_ts_ecr_scaled",
+]);
+
+function integer(name: string, value: string): number {
+  if (!/^\d+$/.test(value))
+    throw new SynwaveError("EINVAL", `option --${name} must be a whole number, not ${JSON.stringify(value)}`);
+  return Number(value);
+}
+
+/** The family a file's name tells, if it does. */
+function familyOfName(name: string): 4 | 6 | undefined {
+  const found = /v([46])\.pkt$/.exec(name);
+  return found ? (Number(found[1]) as 4 | 6) : undefined;
+}
+
+/** The address family a script is for: said by an option, or by its name. */
+export function familyOf(script: Script, overrides: Readonly<Record<string, string>>): 4 | 6 {
+  const version =
+    overrides.ip_version ?? script.options.findLast(({ name }) => name === "ip_version")?.value;
+  if (version === undefined) return familyOfName(script.name) ?? 4;
+  if (!["ipv4", "ipv6", "ipv4-mapped-ipv6"].includes(version))
+    throw new SynwaveError(
+      "EINVAL",
+      `option --ip_version must be ipv4 or ipv6, not ${JSON.stringify(version)}`,
+    );
+  return version === "ipv6" ? 6 : 4;
+}
+
+/**
+ * @param overrides options that prevail over the script's own, by name
+ * @throws SynwaveError EINVAL for an option that is unknown or cannot be
+ * @throws NotApplicable for what this stack has no place for
+ */
+export function configure(script: Script, overrides: Readonly<Record<string, string>> = {}): Config {
+  const given = new Map(script.options.map(({ name, value }) => [name, value]));
+  for (const [name, value] of Object.entries(overrides)) given.set(name, value);
+  const family = familyOf(script, overrides);
+  const config: Config = {
+    family,
+    ...ADDRESSES[family],
+    port: 8080,
+    tolerance: 4000,
+    tolerancePercent: 12.5,
+    timestampTick: 0,
+    checkEchoes: false,
+    strictSegments: false,
+    nonFatal: new Set(),
+    settings: {},
+    congestion: "cubic",
+    ignored: [],
+  };
+  for (const [name, value] of given) setOption(config, name, value);
+  const sysctls = [...initialSysctls(script), ...bufferSizes(script.events)];
+  Object.assign(config, settingsFor(sysctls));
+  for (const [key, value] of sysctls) if (key === "tcp_congestion_control") config.congestion = value;
+  return config;
+}
+
+function setOption(config: Config, name: string, value: string): void {
+  switch (name) {
+    case "ip_version":
+      return;
+    case "tolerance_usecs":
+      config.tolerance = integer(name, value);
+      return;
+    case "tolerance_percent":
+      config.tolerancePercent = Number(value);
+      if (value === "" || !(config.tolerancePercent >= 0))
+        throw new SynwaveError("EINVAL", `option --${name} must be a number, not ${JSON.stringify(value)}`);
+      return;
+    case "mtu":
+      config.mtu = integer(name, value);
+      return;
+    case "bind_port":
+      config.port = integer(name, value);
+      return;
+    case "tcp_ts_tick_usecs":
+      config.timestampTick = integer(name, value);
+      return;
+    case "check_ts_ecr":
+      config.checkEchoes = true;
+      return;
+    case "strict_segments":
+      config.strictSegments = true;
+      return;
+    case "local_ip": {
+      const [address, prefix] = value.split("/");
+      config.localAddress = address!;
+      if (prefix !== undefined) config.prefix = integer(name, prefix);
+      return;
+    }
+    case "remote_ip":
+      config.remoteAddress = value.split("/")[0]!;
+      return;
+    case "non_fatal":
+      config.nonFatal = new Set(value.split(/[,=]/));
+      return;
+    case "udp_encapsulation":
+    case "tcp_md5_secret":
+    case "psp_udp_port":
+      throw new NotApplicable(`not applicable: --${name}`);
+  }
+  if (!IRRELEVANT.has(name)) throw new SynwaveError("EINVAL", `unknown option --${name}`);
+}
+
+/** Kernel settings from the commands that come before the first packet or connection. */
+function initialSysctls(script: Script): [string, string][] {
+  const found: [string, string][] = [];
+  const take = (text: string) => {
+    const { sysctls, unsupported } = understand(text);
+    if (unsupported !== undefined) throw new NotApplicable(unsupported);
+    found.push(...sysctls);
+  };
+  if (script.init) take(script.init.text);
+  for (const { action } of script.events) {
+    if ("side" in action || (action.kind === "call" && action.name === "connect")) break;
+    if (action.kind === "command") take(action.text);
+  }
+  return found;
+}
+
+/** A buffer's size is a setting of the whole engine: the first that the script asks for is made so. */
+function bufferSizes(events: readonly ScriptEvent[]): [string, string][] {
+  const found = new Map<string, string>();
+  for (const { action } of events) {
+    if (action.kind !== "call" || action.name !== "setsockopt") continue;
+    const option = action.args[2];
+    if (option?.kind !== "word" || constant(option.name) === undefined) continue;
+    const key = /^SO_RCVBUF/.test(option.name)
+      ? "tcp_rmem"
+      : /^SO_SNDBUF/.test(option.name)
+        ? "tcp_wmem"
+        : "";
+    const size = numberOf(action.args[3]);
+    if (key === "" || size === undefined || found.has(key)) continue;
+    // Linux doubles what it is asked for, and counts its own records in it: what remains is what was asked for.
+    const octets = Math.max(size, key === "tcp_rmem" ? 2048 : 4096);
+    found.set(key, `${Math.min(4096, octets)} ${octets} ${octets}`);
+  }
+  return [...found];
+}

@@ -1,0 +1,230 @@
+// Linux's numbers behind the names scripts use.
+
+export const ERRNO: Readonly<Record<string, number>> = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EIO: 5,
+  EBADF: 9,
+  EAGAIN: 11,
+  EWOULDBLOCK: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  ENODEV: 19,
+  EINVAL: 22,
+  EPIPE: 32,
+  EDESTADDRREQ: 89,
+  EMSGSIZE: 90,
+  EPROTOTYPE: 91,
+  ENOPROTOOPT: 92,
+  EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
+  EAFNOSUPPORT: 97,
+  EADDRINUSE: 98,
+  EADDRNOTAVAIL: 99,
+  ENETDOWN: 100,
+  ENETUNREACH: 101,
+  ENETRESET: 102,
+  ECONNABORTED: 103,
+  ECONNRESET: 104,
+  ENOBUFS: 105,
+  EISCONN: 106,
+  ENOTCONN: 107,
+  ETIMEDOUT: 110,
+  ECONNREFUSED: 111,
+  EHOSTDOWN: 112,
+  EHOSTUNREACH: 113,
+  EALREADY: 114,
+  EINPROGRESS: 115,
+  ECANCELED: 125,
+};
+
+export const AF_UNSPEC = 0;
+export const SOCK_STREAM = 1;
+export const SOCK_DGRAM = 2;
+export const SOCK_NONBLOCK = 0o4000;
+export const SOCK_CLOEXEC = 0o2000000;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
+export const F_GETFL = 3;
+export const F_SETFL = 4;
+export const SHUT_RD = 0;
+export const SHUT_WR = 1;
+export const SHUT_RDWR = 2;
+export const MSG_PEEK = 2;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_EOR = 0x80;
+export const MSG_WAITALL = 0x100;
+export const MSG_ERRQUEUE = 0x2000;
+export const MSG_NOSIGNAL = 0x4000;
+export const MSG_MORE = 0x8000;
+export const MSG_FASTOPEN = 0x20000000;
+export const POLLIN = 1;
+export const POLLOUT = 4;
+export const POLLERR = 8;
+export const POLLHUP = 0x10;
+export const POLLRDNORM = 0x40;
+export const POLLWRNORM = 0x100;
+export const POLLRDHUP = 0x2000;
+export const SIOCINQ = 0x541b;
+export const SIOCOUTQ = 0x5411;
+export const SIOCOUTQNSD = 0x894b;
+export const SOL_SOCKET = 1;
+export const SOL_TCP = 6;
+export const SOL_IP = 0;
+export const SOL_IPV6 = 41;
+
+const NAMES: Readonly<Record<string, number>> = {
+  AF_UNSPEC,
+  AF_INET: 2,
+  PF_INET: 2,
+  AF_INET6: 10,
+  PF_INET6: 10,
+  SOCK_STREAM,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_CLOEXEC,
+  IPPROTO_IP: 0,
+  IPPROTO_ICMP: 1,
+  IPPROTO_TCP: 6,
+  IPPROTO_UDP: 17,
+  IPPROTO_IPV6: 41,
+  IPPROTO_MPTCP: 262,
+  SOL_SOCKET,
+  SOL_IP,
+  SOL_TCP,
+  SOL_IPV6,
+  SOL_UDP: 17,
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR,
+  O_NONBLOCK,
+  F_GETFL,
+  F_SETFL,
+  SHUT_RD,
+  SHUT_WR,
+  SHUT_RDWR,
+  MSG_OOB: 1,
+  MSG_PEEK,
+  MSG_DONTROUTE: 4,
+  MSG_CTRUNC: 8,
+  MSG_TRUNC,
+  MSG_DONTWAIT,
+  MSG_EOR,
+  MSG_WAITALL,
+  MSG_ERRQUEUE,
+  MSG_NOSIGNAL,
+  MSG_MORE,
+  MSG_ZEROCOPY: 0x4000000,
+  MSG_FASTOPEN,
+  MSG_CMSG_CLOEXEC: 0x40000000,
+  POLLIN,
+  POLLPRI: 2,
+  POLLOUT,
+  POLLERR,
+  POLLHUP,
+  POLLNVAL: 0x20,
+  POLLRDNORM,
+  POLLRDBAND: 0x80,
+  POLLWRNORM,
+  POLLWRBAND: 0x200,
+  POLLRDHUP,
+  FIONREAD: SIOCINQ,
+  SIOCINQ,
+  SIOCOUTQ,
+  SIOCOUTQNSD,
+  SO_DEBUG: 1,
+  SO_REUSEADDR: 2,
+  SO_TYPE: 3,
+  SO_ERROR: 4,
+  SO_DONTROUTE: 5,
+  SO_BROADCAST: 6,
+  SO_SNDBUF: 7,
+  SO_RCVBUF: 8,
+  SO_KEEPALIVE: 9,
+  SO_OOBINLINE: 10,
+  SO_PRIORITY: 12,
+  SO_LINGER: 13,
+  SO_REUSEPORT: 15,
+  SO_RCVLOWAT: 18,
+  SO_SNDLOWAT: 19,
+  SO_RCVTIMEO: 20,
+  SO_SNDTIMEO: 21,
+  SO_BINDTODEVICE: 25,
+  SO_TIMESTAMP: 29,
+  SO_ACCEPTCONN: 30,
+  SO_SNDBUFFORCE: 32,
+  SO_RCVBUFFORCE: 33,
+  SO_TIMESTAMPNS: 35,
+  SO_MARK: 36,
+  SO_TIMESTAMPING: 37,
+  SO_PROTOCOL: 38,
+  SO_DOMAIN: 39,
+  SO_BUSY_POLL: 46,
+  SO_MAX_PACING_RATE: 47,
+  SO_INCOMING_CPU: 49,
+  SO_ZEROCOPY: 60,
+  TCP_NODELAY: 1,
+  TCP_MAXSEG: 2,
+  TCP_CORK: 3,
+  TCP_NOPUSH: 3,
+  TCP_KEEPIDLE: 4,
+  TCP_KEEPINTVL: 5,
+  TCP_KEEPCNT: 6,
+  TCP_SYNCNT: 7,
+  TCP_LINGER2: 8,
+  TCP_DEFER_ACCEPT: 9,
+  TCP_WINDOW_CLAMP: 10,
+  TCP_INFO: 11,
+  TCP_QUICKACK: 12,
+  TCP_CONGESTION: 13,
+  TCP_MD5SIG: 14,
+  TCP_THIN_LINEAR_TIMEOUTS: 16,
+  TCP_THIN_DUPACK: 17,
+  TCP_USER_TIMEOUT: 18,
+  TCP_REPAIR: 19,
+  TCP_FASTOPEN: 23,
+  TCP_TIMESTAMP: 24,
+  TCP_NOTSENT_LOWAT: 25,
+  TCP_CC_INFO: 26,
+  TCP_SAVE_SYN: 27,
+  TCP_SAVED_SYN: 28,
+  TCP_FASTOPEN_CONNECT: 30,
+  TCP_FASTOPEN_KEY: 33,
+  TCP_FASTOPEN_NO_COOKIE: 34,
+  TCP_INQ: 36,
+  TCP_TX_DELAY: 37,
+  IP_TOS: 1,
+  IP_TTL: 2,
+  IP_RECVTOS: 13,
+  IP_MTU_DISCOVER: 10,
+  IP_RECVERR: 11,
+  IP_MTU: 14,
+  IP_FREEBIND: 15,
+  IP_MINTTL: 21,
+  IP_PMTUDISC_DONT: 0,
+  IP_PMTUDISC_WANT: 1,
+  IP_PMTUDISC_DO: 2,
+  IP_PMTUDISC_PROBE: 3,
+  IPV6_V6ONLY: 26,
+  IPV6_RECVERR: 25,
+  IPV6_TCLASS: 67,
+  IPV6_UNICAST_HOPS: 16,
+  TCP_FO_COOKIE: 1,
+};
+
+/** The number behind a name, undefined when nobody knows it. */
+export function constant(name: string): number | undefined {
+  return NAMES[name] ?? ERRNO[name];
+}
+
+/** The name of an option of a level, for messages. */
+export function optionName(level: number, option: number): string {
+  const prefix = { [SOL_SOCKET]: "SO_", [SOL_TCP]: "TCP_", [SOL_IP]: "IP_", [SOL_IPV6]: "IPV6_" }[level];
+  for (const [name, value] of Object.entries(NAMES))
+    if (value === option && prefix && name.startsWith(prefix)) return name;
+  return `option ${option} of level ${level}`;
+}

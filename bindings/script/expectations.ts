@@ -1,0 +1,173 @@
+import type { IcmpPacket, PacketAction, TcpPacket, UdpPacket } from "./ast.ts";
+import { differences, type Leniency } from "./compare.ts";
+import { ACK, CWR, FIN, PSH } from "./flags.ts";
+import type { Flow } from "./flow.ts";
+import { icmpCode, icmpType } from "./icmp-names.ts";
+import { Mismatch, Tolerance } from "./mismatch.ts";
+import { NotApplicable } from "./outcome.ts";
+import { packetText } from "./packet-text.ts";
+import type { Runner, Sent } from "./runner.ts";
+import { optionText } from "./tcp-options.ts";
+import { liveText } from "./trace.ts";
+import { ICMP, ICMP_6, type LivePacket, TCP, UDP } from "./wire.ts";
+
+/** How long past its time a packet is waited for, to say when it came instead; microseconds. */
+const PATIENCE = 2_000_000;
+/** RFC 9293 MUST-58: an ACK may be delayed by less than this. */
+const DELAYED_ACK = 500_000;
+const MAY_DIFFER = FIN | PSH | CWR;
+
+/** Packets the script expects, against those the stack sends. */
+export class Expectations {
+  private readonly runner: Runner;
+  private readonly leniency: Leniency;
+  /** Of the last segment expected and seen. */
+  private readonly lastAck = new Map<Flow, number>();
+
+  constructor(runner: Runner) {
+    const { config, relaxed } = runner;
+    this.runner = runner;
+    this.leniency = {
+      relaxed,
+      timestampTick: config.timestampTick,
+      tolerance: config.tolerance,
+      echoes: config.checkEchoes,
+    };
+  }
+
+  /**
+   * The next packet the stack sends is `packet`, between `from` and `to` (microseconds; undefined: at any time).
+   * @throws Mismatch
+   */
+  meet(packet: PacketAction, from: number | undefined, to: number | undefined, tolerance: number): void {
+    if (packet.kind === "tcp") this.meetTcp(packet, from, to, tolerance);
+    else {
+      const sent = this.next((live) => this.isLike(packet, live), packet, to);
+      if (packet.kind === "icmp") this.compareIcmp(packet, sent.live);
+      else if (sent.live.length !== packet.length)
+        throw this.wrong(packet, liveText(sent.live, undefined), []);
+      if (from !== undefined)
+        Tolerance.check(`> ${packetText(packet)}`, "sent", sent.time, from, to!, tolerance);
+    }
+  }
+
+  private meetTcp(
+    packet: TcpPacket,
+    from: number | undefined,
+    to: number | undefined,
+    tolerance: number,
+  ): void {
+    if (packet.udp) throw new NotApplicable("not applicable: TCP in UDP");
+    const flow = this.runner.outboundFlow(packet);
+    for (;;) {
+      const first = this.next((live) => live.protocol === TCP && flow.owns(live), packet, to);
+      flow.learn(packet, first.live);
+      const whole = this.gather(packet, flow, this.cut(packet, flow, first), to);
+      const found = differences(packet, whole.live, flow, this.leniency);
+      if (found.length > 0) {
+        if (this.isSpareAck(whole.live, flow)) continue;
+        throw this.wrong(packet, liveText(whole.live, flow), found);
+      }
+      if (whole.live.flags & ACK) this.lastAck.set(flow, whole.live.ack);
+      if (from === undefined) return;
+      const late = this.leniency.relaxed && isPureAck(packet.flags, packet.length) ? DELAYED_ACK : 0;
+      const shown = `> ${packetText(packet)}`;
+      Tolerance.check(shown, "sent", first.time, from, to! + late, tolerance);
+      Tolerance.check(shown, "sent", whole.time, from, to! + late, tolerance);
+      return;
+    }
+  }
+
+  private wrong(packet: PacketAction, got: string, found: readonly string[]): Mismatch {
+    const why = found.length > 0 ? ` (${found.join("; ")})` : "";
+    return new Mismatch(`expected > ${packetText(packet)}, got > ${got}${why}`);
+  }
+
+  /** Take the next packet that `matches`; wait for it until some time after `to`. */
+  private next(matches: (live: LivePacket) => boolean, packet: PacketAction, to: number | undefined): Sent {
+    const { runner } = this;
+    for (;;) {
+      const index = runner.sent.findIndex(({ live }) => matches(live));
+      if (index >= 0) return runner.sent.splice(index, 1)[0]!;
+      const wake = runner.nextWake();
+      if (wake === undefined || (to !== undefined && wake > to + PATIENCE)) {
+        const when = to === undefined ? "" : ` at ${(to / 1e6).toFixed(6)} s`;
+        throw new Mismatch(`expected > ${packetText(packet)}${when}, got nothing`);
+      }
+      runner.step(wake);
+    }
+  }
+
+  /** Several segments for a longer one that the script has: what they are together. */
+  private gather(packet: TcpPacket, flow: Flow, first: Sent, to: number | undefined): Sent {
+    if (this.runner.config.strictSegments || packet.length <= first.live.length || first.live.length === 0)
+      return first;
+    const live = { ...first.live };
+    let { time } = first;
+    const unit = first.live.length;
+    let lastLength = unit;
+    while (live.length < packet.length) {
+      const follows = ({ protocol, seq, length }: LivePacket) =>
+        protocol === TCP && length > 0 && seq === (live.seq + live.length) >>> 0;
+      const { sent } = this.runner;
+      const queued = sent.find(({ live: other }) => flow.owns(other));
+      if (queued && !(follows(queued.live) && lastLength === unit && alike(live, queued.live))) break;
+      const more = this.next((other) => flow.owns(other), packet, to);
+      if (!(follows(more.live) && lastLength === unit && alike(live, more.live))) break;
+      live.length += more.live.length;
+      live.flags = (live.flags & ~(FIN | PSH)) | (more.live.flags & (FIN | PSH));
+      live.flaws = [...live.flaws, ...more.live.flaws];
+      lastLength = more.live.length;
+      time = more.time;
+    }
+    return { time, live };
+  }
+
+  /** A segment longer than the script's, which other stacks cut in several: the rest waits for the next one. */
+  private cut(packet: TcpPacket, flow: Flow, sent: Sent): Sent {
+    const { live } = sent;
+    if (!this.leniency.relaxed || packet.length === 0 || live.length <= packet.length) return sent;
+    const rest: LivePacket = {
+      ...live,
+      seq: (live.seq + packet.length) >>> 0,
+      length: live.length - packet.length,
+    };
+    const { sent: queue } = this.runner;
+    const at = queue.findIndex((other) => flow.owns(other.live));
+    queue.splice(at < 0 ? queue.length : at, 0, { time: sent.time, live: rest });
+    return { time: sent.time, live: { ...live, length: packet.length, flags: live.flags & ~(FIN | PSH) } };
+  }
+
+  /** A duplicate ACK that the script's stack would not have sent. */
+  private isSpareAck(live: LivePacket, flow: Flow): boolean {
+    return this.leniency.relaxed && isPureAck(live.flags, live.length) && this.lastAck.get(flow) === live.ack;
+  }
+
+  private isLike(packet: IcmpPacket | UdpPacket, { protocol }: LivePacket): boolean {
+    return packet.kind === "udp" ? protocol === UDP : protocol === ICMP || protocol === ICMP_6;
+  }
+
+  private compareIcmp(packet: IcmpPacket, live: LivePacket): void {
+    const { family } = live;
+    const type = icmpType(family, packet.type);
+    const code = packet.code === undefined ? 0 : icmpCode(family, packet.type, packet.code);
+    const found = [...live.flaws];
+    const differ = (what: string, wanted: unknown, got: unknown) => {
+      if (wanted !== got) found.push(`${what} ${got} instead of ${wanted}`);
+    };
+    differ("type", type, live.icmpType);
+    differ("code", code, live.icmpCode);
+    if (packet.mtu !== undefined) differ("mtu", packet.mtu, live.icmpRest);
+    if (packet.id !== undefined) differ("id", packet.id, live.icmpRest >>> 16);
+    if (found.length > 0) throw this.wrong(packet, liveText(live, undefined), found);
+  }
+}
+
+const isPureAck = (flags: number, length: number) => flags === ACK && length === 0;
+
+/** Whether two segments may be pieces of one. */
+function alike(a: LivePacket, b: LivePacket): boolean {
+  const header = ({ flags, ack, window, options, tos, ttl }: LivePacket) =>
+    [flags & ~MAY_DIFFER, ack, window, tos, ttl, ...options.map(optionText)].join();
+  return header(a) === header(b);
+}

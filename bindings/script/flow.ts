@@ -1,0 +1,129 @@
+import type { TcpOption, TcpPacket } from "./ast.ts";
+import { ACK, SYN, URG } from "./flags.ts";
+import { encodeOption } from "./tcp-options.ts";
+import type { LivePacket, TcpFields } from "./wire.ts";
+
+const plus = (a: number, b: number) => (a + b) >>> 0;
+
+/** One connection, and how the numbers of the script stand for those of the stack. */
+export class Flow {
+  localPort: number;
+  remotePort: number;
+  /** The peer's initial sequence number, which the script chooses. */
+  remoteIsn = 0;
+  /** The script's name for the stack's initial sequence number. */
+  private localScript = 0;
+  /** The stack's initial sequence number, once its SYN was expected and came. */
+  localLive: number | undefined;
+  /** Live minus script timestamp, from the first pair. */
+  private timestampOffset: number | undefined;
+  private readonly timestamps = new Map<number, number>();
+  private readonly cookies = new Map<string, string>();
+  /** Live sequence number of the last segment the stack sent. */
+  lastSeq = 0;
+
+  constructor(localPort: number, remotePort: number) {
+    this.localPort = localPort;
+    this.remotePort = remotePort;
+  }
+
+  owns(live: LivePacket): boolean {
+    return live.sourcePort === this.localPort && live.destinationPort === this.remotePort;
+  }
+
+  private localOffset(flags: number): number {
+    const live = this.localLive ?? 0;
+    return flags & SYN ? plus(live, -this.localScript) : live;
+  }
+
+  private remoteOffset(flags: number): number {
+    return flags & SYN ? 0 : this.remoteIsn;
+  }
+
+  /** A packet of the script's as the stack is to see it. */
+  toLive(packet: TcpPacket, flags: number): TcpFields {
+    const seq = packet.seq ?? 0;
+    const ours = this.localOffset(flags);
+    const options = (packet.options ?? []).map((option) => this.optionToLive(option, flags, ours));
+    return {
+      sourcePort: packet.ports?.source ?? this.remotePort,
+      destinationPort: packet.ports?.destination ?? this.localPort,
+      seq: packet.absolute ? seq : plus(seq, this.remoteOffset(flags)),
+      ack: flags & ACK ? plus(packet.ack ?? 0, ours) : 0,
+      flags,
+      window: packet.window ?? 0,
+      urgent: packet.urgent ?? 0,
+      options: options.flatMap(encodeOption),
+      length: packet.length,
+    };
+  }
+
+  private optionToLive(option: TcpOption, flags: number, ours: number): TcpOption {
+    if (option.kind === "sack")
+      return {
+        kind: "sack",
+        blocks: option.blocks.map(([left, right]) => [plus(left, ours), plus(right, ours)]),
+      };
+    if (option.kind === "TS" && flags & ACK && !option.liveEcho)
+      return { ...option, echo: this.liveTimestamp(option.echo) };
+    if (option.kind === "FO" || option.kind === "FOEXP")
+      return { ...option, cookie: this.cookies.get(option.cookie) ?? option.cookie };
+    return option;
+  }
+
+  private liveTimestamp(echo: number): number {
+    return this.timestamps.get(echo) ?? plus(echo, this.timestampOffset ?? 0);
+  }
+
+  /**
+   * Learn from a packet of the stack's, which the script wrote as `packet`: what its numbers stand for. To be called
+   * before the two are compared.
+   */
+  learn(packet: TcpPacket, live: LivePacket): void {
+    if (live.flags & SYN && packet.flags & SYN && this.localLive === undefined) {
+      this.localLive = live.seq;
+      this.localScript = packet.seq ?? 0;
+    }
+    for (const option of packet.options ?? []) {
+      const real = live.options.find(({ kind }) => kind === option.kind);
+      if (option.kind === "TS" && real?.kind === "TS" && option.value !== undefined) {
+        this.timestampOffset ??= plus(real.value!, -option.value);
+        this.timestamps.set(option.value, real.value!);
+      }
+      const cookie = option.kind === "FO" || option.kind === "FOEXP" ? option.cookie : "";
+      if (cookie !== "" && real?.kind === option.kind && !this.cookies.has(cookie))
+        this.cookies.set(cookie, (real as typeof option & { cookie: string }).cookie);
+    }
+  }
+
+  /** A packet of the stack's in the script's numbers. */
+  toScript(live: LivePacket): TcpPacket {
+    const { flags } = live;
+    const theirs = this.remoteOffset(flags);
+    return {
+      kind: "tcp",
+      side: "out",
+      ip: {},
+      flags,
+      seq: plus(live.seq, -this.localOffset(flags)),
+      length: live.length,
+      ...(flags & ACK && { ack: plus(live.ack, -theirs) }),
+      window: live.window,
+      ...(flags & URG && { urgent: live.urgent }),
+      options: live.options.map((option) => this.optionToScript(option, theirs)),
+    };
+  }
+
+  private optionToScript(option: TcpOption, theirs: number): TcpOption {
+    if (option.kind === "sack")
+      return {
+        kind: "sack",
+        blocks: option.blocks.map(([left, right]) => [plus(left, -theirs), plus(right, -theirs)]),
+      };
+    if (option.kind === "TS") return { ...option, value: plus(option.value!, -(this.timestampOffset ?? 0)) };
+    if (option.kind === "FO" || option.kind === "FOEXP")
+      for (const [script, live] of this.cookies)
+        if (live === option.cookie) return { ...option, cookie: script };
+    return option;
+  }
+}

@@ -1,0 +1,65 @@
+import type { State, TcpInfo } from "../types.ts";
+
+/** Linux's numbers of states. */
+const LINUX_STATES: Readonly<Record<State, number>> = {
+  ESTABLISHED: 1,
+  "SYN-SENT": 2,
+  "SYN-RECEIVED": 3,
+  "FIN-WAIT-1": 4,
+  "FIN-WAIT-2": 5,
+  "TIME-WAIT": 6,
+  CLOSED: 7,
+  "CLOSE-WAIT": 8,
+  "LAST-ACK": 9,
+  LISTEN: 10,
+  CLOSING: 11,
+};
+
+const CONSTANTS: Readonly<Record<string, number>> = {
+  SYN_SENT: 2,
+  SYN_RECV: 3,
+  FIN_WAIT1: 4,
+  FIN_WAIT2: 5,
+  TIME_WAIT: 6,
+  CLOSE: 7,
+  CLOSE_WAIT: 8,
+  LAST_ACK: 9,
+  LISTEN: 10,
+  CLOSING: 11,
+  ESTABLISHED: 1,
+  TCP_CA_Open: 0,
+  TCP_CA_Disorder: 1,
+  TCP_CA_CWR: 2,
+  TCP_CA_Recovery: 3,
+  TCP_CA_Loss: 4,
+  TCPI_OPT_TIMESTAMPS: 1,
+  TCPI_OPT_SACK: 2,
+  TCPI_OPT_WSCALE: 4,
+  TCPI_OPT_ECN: 8,
+  TCPI_OPT_ECN_SEEN: 16,
+  TCPI_OPT_SYN_DATA: 32,
+  // The other dialect's names of states.
+  TCPI_ESTABLISHED: 1,
+  TCPI_SYN_SENT: 2,
+  TCPI_SYN_RECEIVED: 3,
+  TCPI_FIN_WAIT_1: 4,
+  TCPI_FIN_WAIT_2: 5,
+  TCPI_TIME_WAIT: 6,
+  TCPI_CLOSED: 7,
+  TCPI_CLOSE_WAIT: 8,
+  TCPI_LAST_ACK: 9,
+  TCPI_LISTEN: 10,
+  TCPI_CLOSING: 11,
+};
+
+/** What a name in code stands for: a constant, or a field of tcp_info where the stack has it. */
+export function infoName(name: string, info: TcpInfo | undefined): number | undefined {
+  if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+  if (!name.startsWith("tcpi_")) return undefined;
+  if (name === "tcpi_state") return LINUX_STATES[info?.state ?? "CLOSED"];
+  const field = name
+    .slice("tcpi_".length)
+    .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const value = (info as Readonly<Record<string, unknown>> | undefined)?.[field];
+  return typeof value === "number" ? value : undefined;
+}

@@ -1,0 +1,132 @@
+import type { Action, Script, ScriptEvent, ScriptOption, Time } from "./ast.ts";
+import { Lexer, type Token } from "./lexer.ts";
+import { parseCall } from "./parse-call.ts";
+import { parsePacket } from "./parse-packet.ts";
+import { expect, takeIf } from "./tokens.ts";
+
+export interface ParseOptions {
+  /** For messages. */
+  name?: string;
+  /** Words and what they stand for, as `--define` takes them; they prevail over those of the file. */
+  defines?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Read a packetdrill script.
+ * @throws ScriptSyntaxError that names line, column and what stood there
+ */
+export function parseScript(source: string, options: ParseOptions = {}): Script {
+  const { name = "script", defines = {} } = options;
+  const lexer = new Lexer(source, name, new Map(Object.entries({ STANDARD: "1", ...defines })));
+  lexer.peek();
+  const title = lexer.takeRemarks();
+  const script: Script = { name, options: [], events: [], title };
+  while (lexer.peek().kind === "option") {
+    const option = parseOption(lexer.next());
+    script.options.push(option);
+    if (option.name !== "define") continue;
+    const [word, meaning = "1"] = splitOnce(option.value);
+    if (!Object.hasOwn(defines, word)) lexer.defines.set(word, meaning);
+  }
+  if (lexer.peek().kind === "command") {
+    const { text, line } = lexer.next();
+    script.init = { kind: "command", text, line };
+  }
+  // What stands before the first event belongs to the title when nothing else has been said.
+  if (script.title.length === 0) {
+    lexer.peek();
+    script.title = lexer.takeRemarks();
+  }
+  while (lexer.peek().kind !== "end") {
+    if (lexer.peek().kind === "command") {
+      const { text, line } = lexer.next();
+      script.cleanup = { kind: "command", text, line };
+      if (lexer.peek().kind !== "end") throw lexer.error(lexer.peek(), "an event without a time");
+      break;
+    }
+    script.events.push(parseEvent(lexer));
+  }
+  if (script.events.length === 0) throw lexer.error(lexer.peek(), "a script without an event");
+  checkTimes(lexer, script.events);
+  return script;
+}
+
+function splitOnce(text: string): [string, string?] {
+  const at = text.indexOf("=");
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function parseOption(token: Token): ScriptOption {
+  const [name, value = ""] = splitOnce(token.text);
+  const quoted = /^"([\s\S]*)"$/.exec(value);
+  return { name: name.replaceAll("-", "_"), value: quoted?.[1] ?? value, line: token.line };
+}
+
+function parseEvent(lexer: Lexer): ScriptEvent {
+  const first = lexer.peek();
+  const remarks = lexer.takeRemarks();
+  const time = parseTime(lexer);
+  const event = { line: first.line, time, remarks };
+  if (!takeIf(lexer, "...")) {
+    const action = parseAction(lexer);
+    const waits = time.kind === "any" || time.kind.endsWith("Range");
+    if (waits && !("side" in action && action.side === "out"))
+      throw lexer.error(first, "only a packet that is expected may have this time");
+    return { ...event, action };
+  }
+  const start = time.kind === "absolute" || time.kind === "relative" ? time : undefined;
+  if (!start) throw lexer.error(first, "a call that blocks needs a time to start at");
+  takeIf(lexer, "+");
+  const token = lexer.peek();
+  const end = parseSeconds(lexer);
+  if (end < start.at) throw lexer.error(token, "the call would end before it starts");
+  const action = parseAction(lexer);
+  if (action.kind !== "call") throw lexer.error(first, "only a system call can block");
+  return { ...event, end, action };
+}
+
+function parseTime(lexer: Lexer): Time {
+  if (takeIf(lexer, "*")) return { kind: "any" };
+  const relative = takeIf(lexer, "+");
+  const at = parseSeconds(lexer);
+  if (!takeIf(lexer, "~")) return { kind: relative ? "relative" : "absolute", at };
+  takeIf(lexer, "+");
+  const token = lexer.peek();
+  const end = parseSeconds(lexer);
+  if (end < at) throw lexer.error(token, "a range that ends before it begins");
+  return { kind: relative ? "relativeRange" : "absoluteRange", at, end };
+}
+
+function parseSeconds(lexer: Lexer): number {
+  const token = lexer.next();
+  if ((token.kind !== "integer" && token.kind !== "float") || token.value < 0)
+    throw lexer.error(token, `expected a time, got ${token.text}`);
+  return Math.round(token.value * 1e6);
+}
+
+function parseAction(lexer: Lexer): Action {
+  const token = lexer.peek();
+  switch (token.kind) {
+    case "command":
+      return { kind: "command", text: lexer.next().text, line: token.line };
+    case "code":
+      return { kind: "code", text: lexer.next().text };
+    case "word":
+      return parseCall(lexer);
+  }
+  if (takeIf(lexer, "<")) return parsePacket(lexer, "in");
+  expect(lexer, ">", "expected a packet, a system call, a command or code");
+  return parsePacket(lexer, "out");
+}
+
+function checkTimes(lexer: Lexer, events: readonly ScriptEvent[]): void {
+  let before = 0;
+  events.forEach(({ time, line }, index) => {
+    const place = { line, column: 1 } as Token;
+    if (time.kind === "any") return;
+    if (index === 0 && time.at !== 0) throw lexer.error(place, "the first event must be at time 0");
+    if (!time.kind.startsWith("absolute")) return;
+    if (time.at < before) throw lexer.error(place, `time goes backwards, from ${before / 1e6} s`);
+    before = time.at;
+  });
+}

@@ -1,0 +1,435 @@
+import { parseAddress } from "../address.ts";
+import { createEngine } from "../engine.ts";
+import { SynwaveError } from "../errors.ts";
+import { DEFAULT_SETTINGS } from "../settings.ts";
+import type { Connection, Engine, EngineOptions, TcpInfo } from "../types.ts";
+import type { Call, PacketAction, Script, ScriptEvent, TcpPacket } from "./ast.ts";
+import { judge } from "./code.ts";
+import { understand } from "./commands.ts";
+import { type Config, configure } from "./config.ts";
+import { Expectations } from "./expectations.ts";
+import { Flow } from "./flow.ts";
+import { infoName } from "./info-names.ts";
+import { inject } from "./inject.ts";
+import { Mismatch, Tolerance } from "./mismatch.ts";
+import { NotApplicable, outcomeDifference, outcomeText, type Pending, Unsupported } from "./outcome.ts";
+import { settingsFor } from "./profile.ts";
+import { NOT_WAITING, Sockets } from "./sockets.ts";
+import { Recorder, type TraceEntry } from "./trace.ts";
+import { decode, type LivePacket, TCP } from "./wire.ts";
+
+export interface RunOptions {
+  /** Tolerate what other stacks than the script's own may do differently. */
+  relaxed?: boolean;
+  /** Options that prevail over the script's own, by name as in scripts. */
+  overrides?: Readonly<Record<string, string>>;
+  /** How the engine is made: memory, a compiled module. */
+  engine?: Pick<EngineOptions, "wasm" | "memory" | "shared" | "seed">;
+}
+
+export type Verdict =
+  | { status: "passed" }
+  | { status: "failed"; line: number; message: string }
+  | { status: "skipped"; reason: string };
+
+export interface Run {
+  verdict: Verdict;
+  trace: TraceEntry[];
+  /** Assertions about what the stack does not tell; each with its line. */
+  skippedAssertions: string[];
+  /** Kernel settings of the script that the engine does not have. */
+  ignoredSettings: string[];
+  /** All packets, as a pcapng file. */
+  pcapng(): Uint8Array;
+}
+
+/** Where virtual time starts, milliseconds: anywhere but at zero. */
+const START_MS = 100_000;
+const FIRST_REMOTE_PORT = 33_000;
+/** How long a call waits for one that blocks already, and how much too late a call may end, microseconds. */
+const QUEUE_WAIT = 1_000_000;
+const LATE = 2_000_000;
+const SEED = Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + 11) & 255);
+
+/** A packet that left the stack and was not yet asked for. */
+export interface Sent {
+  time: number;
+  live: LivePacket;
+}
+
+interface Blocking {
+  call: Call;
+  pending: Pending;
+  line: number;
+  /** When it must return, microseconds. */
+  end: number;
+  tolerance: number;
+}
+
+/** Run a script against an engine of its own, in virtual time. */
+export async function runScript(script: Script, options: RunOptions = {}): Promise<Run> {
+  const recorder = new Recorder();
+  const skippedAssertions: string[] = [];
+  const finish = (verdict: Verdict, ignoredSettings: string[] = []): Run => ({
+    verdict,
+    trace: recorder.finish(),
+    skippedAssertions,
+    ignoredSettings,
+    pcapng: () => recorder.pcapng(script.name),
+  });
+  let runner: Runner;
+  let config: Config;
+  try {
+    config = configure(script, options.overrides);
+    const engine = await createEngine({
+      seed: SEED,
+      ...options.engine,
+      addresses: [`${config.localAddress}/${config.prefix}`],
+      mtu: config.mtu,
+      settings: config.settings,
+    });
+    runner = new Runner(config, engine, recorder, options.relaxed ?? false, skippedAssertions);
+  } catch (error) {
+    if (error instanceof NotApplicable) return finish({ status: "skipped", reason: error.message });
+    if (error instanceof SynwaveError) return finish({ status: "failed", line: 1, message: error.message });
+    throw error;
+  }
+  try {
+    return finish(runner.run(script), config.ignored);
+  } finally {
+    runner.engine.close();
+  }
+}
+
+/** One run: the clock, the stack, and what came out of it. */
+export class Runner {
+  readonly config: Config;
+  readonly engine: Engine;
+  readonly recorder: Recorder;
+  readonly relaxed: boolean;
+  /** Packets the stack sent, oldest first. */
+  readonly sent: Sent[] = [];
+  /** The connection that packets without ports belong to. */
+  underTest: Flow | undefined;
+  /** Microseconds since the script began. */
+  now = 0;
+  private readonly flows = new Map<string, Flow>();
+  private readonly sockets: Sockets;
+  private readonly expectations: Expectations;
+  private readonly skippedAssertions: string[];
+  private readonly variables = new Map<string, number | string>();
+  private listening = false;
+  /** Packets may have been exchanged: settings are fixed. */
+  private started = false;
+  private nextRemotePort = FIRST_REMOTE_PORT;
+  private blocking: Blocking | undefined;
+  /** When the event before this one happened. */
+  private before = 0;
+  private line = 1;
+
+  constructor(
+    config: Config,
+    engine: Engine,
+    recorder: Recorder,
+    relaxed: boolean,
+    skippedAssertions: string[],
+  ) {
+    this.config = config;
+    this.engine = engine;
+    this.recorder = recorder;
+    this.relaxed = relaxed;
+    this.skippedAssertions = skippedAssertions;
+    this.expectations = new Expectations(this);
+    this.sockets = new Sockets({
+      engine,
+      remoteAddress: config.remoteAddress,
+      port: config.port,
+      congestion: config.congestion,
+      now: () => this.now,
+      connecting: (connection) => this.connecting(connection),
+      listening: () => {
+        this.listening = true;
+        this.underTest = undefined;
+      },
+      waiting: (port) => this.waiting(port),
+    });
+  }
+
+  run(script: Script): Verdict {
+    // What the engine's clock says at the script's time 0.
+    this.engine.advance(START_MS);
+    try {
+      for (const event of script.events) this.event(event);
+      this.awaitBlocking();
+      return { status: "passed" };
+    } catch (error) {
+      return this.verdictOf(error);
+    }
+  }
+
+  private verdictOf(error: unknown): Verdict {
+    if (error instanceof NotApplicable) return { status: "skipped", reason: error.message };
+    if (!(error instanceof Mismatch || error instanceof Unsupported || error instanceof SynwaveError))
+      throw error;
+    const line = error instanceof Mismatch ? (error.line ?? this.line) : this.line;
+    this.recorder.add(this.now, "failure", `line ${line}: ${error.message}`);
+    return { status: "failed", line, message: error.message };
+  }
+
+  private event(event: ScriptEvent): void {
+    this.line = event.line;
+    for (const remark of event.remarks) this.recorder.add(this.now, "remark", remark);
+    const { time, action } = event;
+    const origin = time.kind.startsWith("relative") ? this.now : 0;
+    const kind = "side" in action ? "packet" : action.kind === "call" ? "syscall" : action.kind;
+    try {
+      if ("side" in action && action.side === "out") {
+        const from = time.kind === "any" ? undefined : origin + time.at;
+        const to = "end" in time ? origin + time.end : from;
+        this.expectations.meet(action, from, to, this.toleranceAt(to));
+      } else {
+        if (time.kind !== "any") this.runTo(origin + time.at);
+        this.act(event, origin);
+      }
+    } catch (error) {
+      if (!(error instanceof Mismatch && this.config.nonFatal.has(kind))) throw error;
+      this.recorder.add(this.now, "note", `line ${this.line}: ${error.message}`);
+    }
+    this.before = this.now;
+    this.recorder.see(this.stateText());
+  }
+
+  private toleranceAt(expected: number | undefined): number {
+    const { tolerance, tolerancePercent } = this.config;
+    const passed = expected === undefined ? 0 : expected - this.before;
+    return Math.max(tolerance, (tolerancePercent / 100) * passed);
+  }
+
+  private act(event: ScriptEvent, origin: number): void {
+    const { action } = event;
+    switch (action.kind) {
+      case "call":
+        this.call(action, event.end === undefined ? undefined : origin + event.end);
+        return;
+      case "command":
+        this.command(action.text);
+        return;
+      case "code":
+        this.code(action.text);
+        return;
+      default:
+        this.inbound(action);
+    }
+  }
+
+  // Time and packets.
+
+  /** Milliseconds of the engine's clock. */
+  private get engineTime(): number {
+    return START_MS + this.now / 1000;
+  }
+
+  /** When something happens next by itself. */
+  nextWake(): number | undefined {
+    const deadline = this.engine.nextDeadline();
+    const wake = this.blocking?.pending.wake;
+    const engine = deadline === undefined ? undefined : Math.ceil((deadline - START_MS) * 1000 - 0.001);
+    if (engine === undefined || wake === undefined) return engine ?? wake;
+    return Math.min(engine, wake);
+  }
+
+  /** Let what is due happen, at its time, up to and not including `time`, which it then is. */
+  private runTo(time: number): void {
+    for (let next = this.nextWake(); next !== undefined && next < time; next = this.nextWake())
+      this.step(next);
+    if (time > this.now) {
+      this.now = time;
+      this.checkBlocking();
+    }
+  }
+
+  /** Go to `time` and let what is due there happen. */
+  step(time: number): void {
+    this.now = Math.max(this.now, time);
+    this.engine.advance(this.engineTime);
+    this.settle();
+  }
+
+  /** Take what the stack has to send, and see whether the blocking call can go on. */
+  private settle(): void {
+    this.flush();
+    this.checkBlocking();
+  }
+
+  private flush(): void {
+    for (const bytes of this.engine.transmit(this.engineTime)) {
+      const live = decode(bytes);
+      const flow = live.protocol === TCP ? this.flowOf(live) : undefined;
+      if (flow) flow.lastSeq = live.seq;
+      this.sent.push({ time: this.now, live });
+      this.recorder.outbound(this.now, bytes, live, flow);
+    }
+    // The calls of a script look for themselves; events are only thrown away.
+    this.engine.poll();
+  }
+
+  private inbound(packet: PacketAction): void {
+    const flow =
+      packet.kind === "tcp" ? this.inboundFlow(packet) : (this.underTest ?? new Flow(this.config.port, 0));
+    const { family, localAddress, remoteAddress } = this.config;
+    const octets = (text: string) => parseAddress(text, "address").octets;
+    const bytes = inject(packet, flow, {
+      family,
+      source: octets(remoteAddress),
+      destination: octets(localAddress),
+    });
+    this.started = true;
+    this.recorder.inbound(this.now, bytes, packet);
+    this.engine.receive([bytes], this.engineTime);
+    this.settle();
+  }
+
+  // Which connection is meant.
+
+  private flowOf(live: LivePacket): Flow | undefined {
+    return this.flows.get(`${live.sourcePort}:${live.destinationPort}`);
+  }
+
+  private makeFlow(localPort: number, remotePort: number): Flow {
+    const flow = new Flow(localPort, remotePort);
+    this.flows.set(`${localPort}:${remotePort}`, flow);
+    return flow;
+  }
+
+  /** The connection of an inbound packet; one that opens a new connection makes it. */
+  private inboundFlow(packet: TcpPacket): Flow {
+    const { ports } = packet;
+    if (ports) {
+      const known = this.flows.get(`${ports.destination}:${ports.source}`);
+      if (known) return known;
+    } else if (this.underTest) return this.underTest;
+    const flow = ports
+      ? this.makeFlow(ports.destination, ports.source)
+      : this.makeFlow(this.config.port, this.nextRemotePort++);
+    flow.remoteIsn = packet.seq ?? 0;
+    if (!this.underTest) this.underTest = flow;
+    return flow;
+  }
+
+  /** The connection of an outbound packet. */
+  outboundFlow({ ports }: TcpPacket): Flow {
+    const flow = ports ? this.flows.get(`${ports.source}:${ports.destination}`) : this.underTest;
+    if (!flow) throw new Mismatch("a packet is expected of a connection that there is not");
+    return flow;
+  }
+
+  private connecting(connection: Connection): void {
+    this.listening = false;
+    this.started = true;
+    this.underTest = this.makeFlow(connection.localPort, connection.remotePort);
+  }
+
+  private find(flow: Flow | undefined): TcpInfo | undefined {
+    return this.engine
+      .connections()
+      .find(({ localPort, remotePort }) => flow?.localPort === localPort && flow.remotePort === remotePort)
+      ?.info;
+  }
+
+  private waiting(port: number): number {
+    const ready = this.engine
+      .connections()
+      .filter(({ localPort, info }) => localPort === port && !NOT_WAITING.has(info.state)).length;
+    return ready - this.sockets.held(port);
+  }
+
+  private stateText(): string {
+    if (this.underTest) return this.find(this.underTest)?.state ?? "CLOSED";
+    return this.listening ? "LISTEN" : "CLOSED";
+  }
+
+  // Calls, commands and code.
+
+  private call(call: Call, end: number | undefined): void {
+    this.awaitBlocking(this.now + QUEUE_WAIT);
+    const pending = this.sockets.begin(call);
+    const outcome = pending.attempt();
+    if (outcome === undefined) {
+      if (end === undefined) throw new Mismatch(`${call.text} would block`);
+      this.recorder.add(this.now, "call", `${call.text} …`);
+      this.blocking = { call, pending, line: this.line, end, tolerance: this.toleranceAt(end) };
+      this.flush();
+      return;
+    }
+    this.recorder.add(this.now, "call", `${call.text} = ${outcomeText(outcome)}`);
+    this.flush();
+    const difference = outcomeDifference(call, outcome);
+    if (difference !== undefined) throw new Mismatch(difference);
+    if (end !== undefined) Tolerance.check(call.text, "returned", this.now, end, end, this.toleranceAt(end));
+  }
+
+  private checkBlocking(): void {
+    const { blocking } = this;
+    if (!blocking) return;
+    const { call, pending, line, end, tolerance } = blocking;
+    const outcome = pending.attempt();
+    if (outcome === undefined) {
+      if (this.now > end + LATE) throw new Mismatch(`${call.text} has not returned`, line);
+      return;
+    }
+    this.blocking = undefined;
+    this.recorder.add(this.now, "call", `… ${call.name}() = ${outcomeText(outcome)}`);
+    this.flush();
+    const difference = outcomeDifference(call, outcome);
+    if (difference !== undefined) throw new Mismatch(difference, line);
+    Tolerance.check(call.text, "returned", this.now, end, end, tolerance, line);
+  }
+
+  /** Let the call that blocks return, until `limit`. */
+  private awaitBlocking(limit?: number): void {
+    const { blocking } = this;
+    if (!blocking) return;
+    const last = limit ?? blocking.end + LATE;
+    while (this.blocking === blocking) {
+      const next = this.nextWake();
+      if (next === undefined || next > last)
+        throw new Mismatch(`${blocking.call.text} has not returned`, blocking.line);
+      this.step(next);
+    }
+  }
+
+  private command(text: string): void {
+    const { sysctls, counts, unsupported } = understand(text);
+    if (unsupported !== undefined) throw new NotApplicable(unsupported);
+    this.recorder.add(this.now, "command", text.replace(/\s+/g, " ").trim());
+    const late = this.started ? sysctls.find((sysctl) => this.changes(sysctl)) : undefined;
+    if (late) throw new NotApplicable(`${late[0]} cannot be changed once packets have been exchanged`);
+    for (const { state, count } of counts) {
+      const wanted = state
+        .toUpperCase()
+        .replace(/^SYN_RCVD$/, "SYN_RECEIVED")
+        .replaceAll("_", "-");
+      const got = this.engine.connections().filter(({ info }) => info.state === wanted).length;
+      if (got !== count) throw new Mismatch(`expected ${count} connections in ${state}, got ${got}`);
+    }
+  }
+
+  /** Whether a kernel setting would make another of what the engine was made with. */
+  private changes(sysctl: readonly [string, string]): boolean {
+    const before: Readonly<Record<string, unknown>> = { ...DEFAULT_SETTINGS, ...this.config.settings };
+    return Object.entries(settingsFor([sysctl]).settings).some(
+      ([name, value]) => String(before[name]) !== String(value),
+    );
+  }
+
+  private code(text: string): void {
+    const info = this.find(this.underTest);
+    const { failed, skipped } = judge(text, (name) => infoName(name, info), this.variables);
+    this.recorder.add(this.now, "code", text.replace(/\s+/g, " "));
+    for (const reason of skipped) {
+      this.skippedAssertions.push(`line ${this.line}: ${reason}`);
+      this.recorder.add(this.now, "note", `not judged: ${reason}`);
+    }
+    if (failed !== undefined) throw new Mismatch(`does not hold: ${failed}`);
+  }
+}

@@ -1,0 +1,412 @@
+import { SynwaveError } from "../errors.ts";
+import type { Connection, Engine, State } from "../types.ts";
+import type { Call, Expr } from "./ast.ts";
+import * as c from "./constants.ts";
+import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
+import { ScriptSocket } from "./script-socket.ts";
+import { getSocketOption, setSocketOption } from "./socket-options.ts";
+import { exprText, field, numberOf, required, vectorLength } from "./values.ts";
+
+/** What system calls need to know of the world, and what it must know of them. */
+export interface World {
+  readonly engine: Engine;
+  readonly remoteAddress: string;
+  readonly port: number;
+  readonly congestion: string;
+  /** Microseconds since the script began. */
+  now(): number;
+  connecting(connection: Connection): void;
+  listening(): void;
+  /** Connections of a listener's port that wait to be accepted. */
+  waiting(port: number): number;
+}
+
+/** System calls of programs that are not about TCP. */
+const ELSEWHERE = /^(epoll_\w+|splice|sendfile|open|pipe2?|psp_\w+|sctp_\w+|timerfd_\w+|select)$/;
+const CHUNK = 65536;
+
+/** States in which no connection can be accepted. */
+export const NOT_WAITING: ReadonlySet<State> = new Set(["SYN-SENT", "SYN-RECEIVED", "CLOSED", "TIME-WAIT"]);
+
+/** Nothing to wait for. */
+const at = (attempt: () => Outcome | undefined): Pending => ({ attempt });
+
+/** The socket calls of a program, over the engine. */
+export class Sockets {
+  private readonly world: World;
+  private readonly table = new Map<number, ScriptSocket>();
+  private readonly accepted: Connection[] = [];
+  private readonly zeros = new Uint8Array(CHUNK);
+  private readonly into = new Uint8Array(CHUNK);
+
+  constructor(world: World) {
+    this.world = world;
+  }
+
+  /**
+   * Begin a call.
+   * @throws Unsupported, NotApplicable, SynwaveError EINVAL for arguments that make no sense
+   */
+  begin(call: Call): Pending {
+    const { name, args } = call;
+    switch (name) {
+      case "socket":
+        return this.socket(call);
+      case "bind":
+        return this.bind(args);
+      case "listen":
+        return this.listen(args);
+      case "accept":
+      case "accept4":
+        return this.accept(call);
+      case "connect":
+        return this.connect(args);
+      case "read":
+        return this.receive(args, required(args[2], "a length"), 0);
+      case "recv":
+      case "recvfrom":
+        return this.receive(args, required(args[2], "a length"), required(args[3], "flags"));
+      case "readv":
+        return this.receive(args, vectorLength(args[1]), 0);
+      case "recvmsg":
+        return this.receive(args, vectorLength(args[1]), required(args[2], "flags"));
+      case "write":
+        return this.send(args, required(args[2], "a length"), 0);
+      case "send":
+      case "sendto":
+        return this.send(args, required(args[2], "a length"), required(args[3], "flags"));
+      case "writev":
+        return this.send(args, vectorLength(args[1]), 0);
+      case "sendmsg":
+        return this.send(args, vectorLength(args[1]), required(args[2], "flags"));
+      case "close":
+        return this.close(args);
+      case "shutdown":
+        return this.shutdown(args);
+      case "fcntl":
+        return this.fcntl(args);
+      case "setsockopt":
+        return this.once(args, (socket) => setSocketOption(socket, args));
+      case "getsockopt":
+        return this.once(args, (socket) => getSocketOption(socket, args));
+      case "ioctl":
+        return this.once(args, (socket) => this.ioctl(socket, args));
+      case "poll":
+        return this.poll(args);
+    }
+    if (ELSEWHERE.test(name)) throw new NotApplicable(`not applicable: ${name}()`);
+    throw new Unsupported(`no such system call: ${name}()`);
+  }
+
+  /** Connections accepted at a port that are not over. */
+  held(port: number): number {
+    return this.accepted.filter(({ localPort, state }) => localPort === port && !NOT_WAITING.has(state))
+      .length;
+  }
+
+  private find(expr: Expr | undefined): ScriptSocket | undefined {
+    return this.table.get(required(expr, "a file descriptor"));
+  }
+
+  /** A call on one socket that never blocks. */
+  private once(args: readonly Expr[], run: (socket: ScriptSocket) => Outcome): Pending {
+    const socket = this.find(args[0]);
+    return at(() => (socket ? run(socket) : fail("EBADF")));
+  }
+
+  private enter(result: Expr, socket: ScriptSocket): Outcome {
+    const fd = required(result, "a file descriptor");
+    // Expected to fail: what came instead is told apart by its sign.
+    if (fd >= 0) {
+      if (this.table.has(fd)) throw new SynwaveError("EINVAL", `file descriptor ${fd} is in use`);
+      this.table.set(fd, socket);
+    }
+    return ok(Math.max(fd, 3));
+  }
+
+  private socket({ args, result }: Call): Pending {
+    const type = required(args[1], "a socket type");
+    const protocol = numberOf(args[2]) ?? 0;
+    if ((type & 15) !== c.SOCK_STREAM || (protocol !== 0 && protocol !== c.SOL_TCP))
+      throw new Unsupported(`no socket of type ${exprText(args[1])}, ${exprText(args[2])}`);
+    const { congestion } = this.world;
+    return at(() => this.enter(result, new ScriptSocket((type & c.SOCK_NONBLOCK) !== 0, congestion)));
+  }
+
+  private bind(args: readonly Expr[]): Pending {
+    return this.once(args, (socket) => {
+      if (socket.port !== undefined || socket.connection) return fail("EINVAL");
+      const given = field(args[1], "sin_port") ?? field(args[1], "sin6_port");
+      socket.port = numberOf(given) ?? this.world.port;
+      return ok();
+    });
+  }
+
+  private listen(args: readonly Expr[]): Pending {
+    return this.once(args, (socket) => {
+      const backlog = required(args[1], "a backlog");
+      if (socket.connection) return fail("EINVAL");
+      if (socket.listener) return ok();
+      try {
+        const most = 0x7fffffff;
+        socket.listener = this.world.engine.listen({
+          port: socket.port ?? 0,
+          backlog: backlog < 0 ? most : backlog,
+        });
+      } catch (error) {
+        return fail(errnoOf(error));
+      }
+      this.world.listening();
+      return ok();
+    });
+  }
+
+  private accept({ name, args, result }: Call): Pending {
+    const socket = this.find(args[0]);
+    const flags = name === "accept4" ? required(args[3], "flags") : 0;
+    return at(() => {
+      if (!socket) return fail("EBADF");
+      if (!socket.listener) return fail("EINVAL");
+      const connection = socket.listener.accept();
+      if (!connection) return socket.nonblocking ? fail("EAGAIN") : undefined;
+      const accepted = new ScriptSocket((flags & c.SOCK_NONBLOCK) !== 0, socket.congestion);
+      accepted.inherit(socket);
+      accepted.adopt(connection);
+      this.accepted.push(connection);
+      return this.enter(result, accepted);
+    });
+  }
+
+  private connect(args: readonly Expr[]): Pending {
+    const socket = this.find(args[0]);
+    const target = args[1];
+    const family = numberOf(field(target, "sa_family"));
+    const unspecified = family === c.AF_UNSPEC || (target?.kind === "word" && target.name === "AF_UNSPEC");
+    let begun = false;
+    return at(() => {
+      if (!socket) return fail("EBADF");
+      if (unspecified) return this.disconnect(socket);
+      if (socket.listener) return fail("EISCONN");
+      if (!socket.connection) {
+        begun = true;
+        const refused = this.open(socket, target);
+        if (refused) return refused;
+        if (socket.nonblocking) return fail("EINPROGRESS");
+      }
+      return this.connected(socket, begun);
+    });
+  }
+
+  private open(socket: ScriptSocket, target: Expr | undefined): Outcome | undefined {
+    const { engine, remoteAddress, port } = this.world;
+    const remotePort = numberOf(field(target, "sin_port") ?? field(target, "sin6_port")) ?? port;
+    try {
+      const local = socket.port === undefined ? {} : { localPort: socket.port };
+      const connection = engine.connect({ remoteAddress, remotePort, ...local });
+      this.world.connecting(connection);
+      socket.adopt(connection);
+      socket.connecting = true;
+      return undefined;
+    } catch (error) {
+      return fail(errnoOf(error));
+    }
+  }
+
+  /** How far a connection that was asked for has come. */
+  private connected(socket: ScriptSocket, begun: boolean): Outcome | undefined {
+    const errno = socket.takeError();
+    if (errno !== undefined) {
+      socket.forget();
+      return fail(errno);
+    }
+    if (socket.state === "SYN-SENT" || (socket.state === "SYN-RECEIVED" && socket.connecting)) {
+      if (begun || !socket.nonblocking) return undefined;
+      return fail("EALREADY");
+    }
+    if (!socket.connecting) return fail("EISCONN");
+    socket.connecting = false;
+    return ok();
+  }
+
+  private disconnect(socket: ScriptSocket): Outcome {
+    socket.listener?.close();
+    socket.connection?.abort();
+    socket.forget();
+    return ok();
+  }
+
+  private receive(args: readonly Expr[], length: number, flags: number): Pending {
+    if (flags & c.MSG_ERRQUEUE) throw new Unsupported("the stack has no error queue");
+    const socket = this.find(args[0]);
+    let done = 0;
+    return at(() => {
+      if (!socket) return fail("EBADF");
+      if (!socket.connection) return fail("ENOTCONN");
+      const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
+      const enough = Math.min(length, flags & c.MSG_WAITALL ? length : socket.lowWater);
+      const { readable } = socket.connection;
+      if (flags & c.MSG_PEEK && readable > 0) return ok(Math.min(readable, length));
+      if (length === 0) return ok();
+      if (waits && done + readable < enough && !socket.atEnd && !socket.connection.error) return undefined;
+      const taken = this.take(socket, length - done);
+      if (typeof taken !== "number") return done > 0 ? ok(done) : taken;
+      done += taken;
+      if (taken === 0 && !socket.atEnd && done === 0) return waits ? undefined : fail("EAGAIN");
+      return ok(done);
+    });
+  }
+
+  /** Read up to `length` octets; what is wrong instead. */
+  private take(socket: ScriptSocket, length: number): number | Outcome {
+    const connection = socket.connection!;
+    let done = 0;
+    try {
+      while (done < length) {
+        const got = connection.read(this.into.subarray(0, Math.min(CHUNK, length - done)));
+        if (got <= 0) break;
+        done += got;
+      }
+    } catch (error) {
+      const errno = socket.takeError();
+      if (done > 0) return done;
+      if (errno !== undefined) return fail(errno);
+      // Told before: since then the stream just ends.
+      return error instanceof SynwaveError && connection.error ? ok(0) : fail(errnoOf(error));
+    }
+    return done;
+  }
+
+  private send(args: readonly Expr[], length: number, flags: number): Pending {
+    const unknown = flags & (c.MSG_FASTOPEN | c.MSG_MORE);
+    if (unknown & c.MSG_FASTOPEN) throw new Unsupported("the stack has no MSG_FASTOPEN");
+    const socket = this.find(args[0]);
+    let done = 0;
+    return at(() => {
+      if (!socket) return fail("EBADF");
+      const connection = socket.connection;
+      const errno = socket.takeError();
+      if (errno !== undefined) return done > 0 ? ok(done) : fail(errno);
+      if (!connection || connection.error || socket.writeShut) return fail("EPIPE");
+      const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
+      if (connection.state === "SYN-SENT") return waits ? undefined : fail("EAGAIN");
+      if (unknown & c.MSG_MORE) socket.setOption("cork", true);
+      try {
+        while (done < length) {
+          const taken = connection.write(this.zeros.subarray(0, Math.min(CHUNK, length - done)));
+          if (taken === 0) break;
+          done += taken;
+        }
+      } catch (error) {
+        return done > 0 ? ok(done) : fail(errnoOf(error));
+      }
+      if (unknown & c.MSG_MORE) socket.setOption("cork", false);
+      if (done === length) return ok(done);
+      if (waits) return undefined;
+      return done > 0 ? ok(done) : fail("EAGAIN");
+    });
+  }
+
+  private close(args: readonly Expr[]): Pending {
+    const fd = required(args[0], "a file descriptor");
+    const socket = this.table.get(fd);
+    this.table.delete(fd);
+    if (!socket) return at(() => fail("EBADF"));
+    socket.listener?.close();
+    const { connection, linger } = socket;
+    if (!connection) return at(() => ok());
+    if (linger === 0) connection.abort();
+    else connection.close();
+    if (linger === undefined || linger === 0 || socket.nonblocking) return at(() => ok());
+    const wake = this.world.now() + linger * 1e6;
+    const over = () => this.world.now() >= wake || /^(FIN-WAIT-2|TIME-WAIT|CLOSED)$/.test(connection.state);
+    return { attempt: () => (over() ? ok() : undefined), wake };
+  }
+
+  private shutdown(args: readonly Expr[]): Pending {
+    const how = required(args[1], "which half");
+    return this.once(args, (socket) => {
+      if (how > c.SHUT_RDWR) return fail("EINVAL");
+      const { state } = socket;
+      if (socket.listener) {
+        if (how === c.SHUT_WR) return ok();
+        return this.disconnect(socket);
+      }
+      if (!socket.connection || state === "CLOSED" || state === "TIME-WAIT") return fail("ENOTCONN");
+      if (state === "SYN-SENT") return this.disconnect(socket);
+      if (how !== c.SHUT_WR) socket.readShut = true;
+      if (how !== c.SHUT_RD) {
+        socket.writeShut = true;
+        socket.connection.shutdown();
+      }
+      return ok();
+    });
+  }
+
+  private fcntl(args: readonly Expr[]): Pending {
+    return this.once(args, (socket) => {
+      const command = required(args[1], "a command");
+      if (command === c.F_GETFL) return ok(c.O_RDWR | (socket.nonblocking ? c.O_NONBLOCK : 0));
+      if (command !== c.F_SETFL) throw new Unsupported(`no fcntl() ${exprText(args[1])}`);
+      socket.nonblocking = (required(args[2], "flags") & c.O_NONBLOCK) !== 0;
+      return ok();
+    });
+  }
+
+  private ioctl(socket: ScriptSocket, args: readonly Expr[]): Outcome {
+    const request = required(args[1], "a request");
+    if (!socket.connection) return fail("EINVAL");
+    const values: Readonly<Record<number, () => number>> = {
+      [c.SIOCINQ]: () => socket.connection!.readable,
+      [c.SIOCOUTQ]: () => socket.connection!.unacked,
+      [c.SIOCOUTQNSD]: () => socket.connection!.info().notsentBytes,
+    };
+    const value = values[request]?.();
+    if (value === undefined) throw new Unsupported(`no ioctl() ${exprText(args[1])}`);
+    const wanted = numberOf(args[2]);
+    const same = wanted === undefined || wanted === value;
+    return ok(0, same ? undefined : `the value is ${value}, expected ${wanted}`);
+  }
+
+  private poll(args: readonly Expr[]): Pending {
+    const list = args[0];
+    if (list?.kind !== "list") throw new SynwaveError("EINVAL", `expected a list, got ${exprText(list)}`);
+    const timeout = required(args[2], "a timeout");
+    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.world.now() + timeout * 1000;
+    const attempt = () => {
+      const results = list.items.map((item) => this.revents(item));
+      const count = results.filter(({ got }) => got !== 0).length;
+      if (count === 0 && this.world.now() < deadline) return undefined;
+      const wrong = results.find(({ got, wanted }) => wanted !== undefined && got !== wanted);
+      return ok(
+        count,
+        wrong && `revents are 0x${wrong.got.toString(16)}, expected 0x${wrong.wanted!.toString(16)}`,
+      );
+    };
+    return Number.isFinite(deadline) ? { attempt, wake: deadline } : { attempt };
+  }
+
+  private revents(item: Expr): { got: number; wanted: number | undefined } {
+    const events = required(field(item, "events"), "events");
+    const socket = this.find(field(item, "fd"));
+    const always = c.POLLERR | c.POLLHUP;
+    const ready = socket ? this.ready(socket) : 0;
+    return { got: ready & (events | always), wanted: numberOf(field(item, "revents")) };
+  }
+
+  private ready(socket: ScriptSocket): number {
+    const { listener, connection } = socket;
+    const input = c.POLLIN | c.POLLRDNORM;
+    const output = c.POLLOUT | c.POLLWRNORM;
+    if (listener) return this.world.waiting(listener.port) > 0 ? input : 0;
+    if (!connection) return output | c.POLLHUP;
+    let ready = 0;
+    const readShut = socket.readShut || (socket.atEnd && connection.state !== "SYN-SENT");
+    const writeShut = socket.writeShut || connection.error !== undefined;
+    if (socket.pendingError !== undefined) ready |= c.POLLERR;
+    if (connection.readable >= socket.lowWater || readShut || connection.error) ready |= input;
+    if (readShut) ready |= c.POLLRDHUP;
+    if (connection.state === "CLOSED" || (readShut && writeShut)) ready |= c.POLLHUP;
+    if (connection.state !== "SYN-SENT" && (connection.writable > 0 || writeShut)) ready |= output;
+    return ready;
+  }
+}
