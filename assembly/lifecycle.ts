@@ -58,7 +58,8 @@ export function newTcb(): usize {
   return at;
 }
 
-function headers(family: u32): u32 {
+/** Octets of headers without options. */
+export function headers(family: u32): u32 {
   return (family == 4 ? IPV4_HEADER : IPV6_HEADER) + TCP_HEADER;
 }
 
@@ -106,6 +107,12 @@ export function setIss(tcb: Tcb, iss: Seq): void {
   tcb.rexmitNxt = iss;
 }
 
+/** The MSS that the SYN in `segment` names or leaves to be assumed. */
+export function peerMss(): u32 {
+  if (segment.hasMss && segment.mss != 0) return max(segment.mss, MSS_MIN);
+  return segment.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
+}
+
 /** Take IRS, MSS and window scale from the SYN in `segment`. */
 export function takeSyn(tcb: Tcb): void {
   tcb.irs = segment.seq;
@@ -114,8 +121,7 @@ export function takeSyn(tcb: Tcb): void {
   tcb.rcvAcked = tcb.rcvNxt;
   // The window of a SYN is never scaled, and our own SYN offers at most what its field says.
   tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf, 0xffff));
-  let mss: u32 = tcb.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6;
-  if (segment.hasMss && segment.mss != 0) mss = max(segment.mss, MSS_MIN);
+  const mss = peerMss();
   // RFC 9293 MUST-16: Eff.snd.MSS; no option but those of a SYN is sent.
   tcb.sndMss = u16(min<u32>(mss, u32(setting(SET_MTU)) - headers(tcb.family)));
   if (tcb.maxSegment) tcb.sndMss = u16(min<u32>(tcb.sndMss, tcb.maxSegment));

@@ -5,6 +5,7 @@ import { SLOT_SIZE } from "./shared/sizes.ts";
 import { LISTEN } from "./shared/states.ts";
 import { TCB_END } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
+import { now, SECOND } from "./time.ts";
 
 // The two queues of a listener: connections in SYN-RECEIVED, which are only counted, and those that wait for accept,
 // linked first in, first out. The counts stand behind the TCB's fields in the listener's slot.
@@ -14,7 +15,8 @@ const TAIL: i32 = HEAD + 4;
 const WAITING: i32 = HEAD + 8;
 const LIMIT: i32 = HEAD + 12;
 const HALF_OPEN: i32 = HEAD + 16;
-if (HEAD + 20 > SLOT_SIZE) ERROR("a listener does not fit its slot");
+const COOKIE_AT: i32 = (HEAD + 27) & ~7;
+if (COOKIE_AT + 8 > SLOT_SIZE) ERROR("a listener does not fit its slot");
 
 export function setBacklog(listener: Tcb, limit: u32): void {
   store<u32>(changetype<usize>(listener), limit, LIMIT);
@@ -39,6 +41,19 @@ export function acceptRoom(listener: Tcb): u32 {
 /** Whether another half-open connection may begin: tcp_max_syn_backlog. */
 export function synRoom(listener: Tcb): bool {
   return load<u32>(changetype<usize>(listener), HALF_OPEN) < u32(setting(SET_MAX_SYN_BACKLOG));
+}
+
+/** Linux's TCP_SYNCOOKIE_VALID: ACKs are looked at for cookies for two minutes after one was sent. */
+const COOKIES_VALID: f64 = 120 * SECOND;
+
+export function setCookieTime(listener: Tcb): void {
+  // Zero stands for "never".
+  store<f64>(changetype<usize>(listener), now + 1, COOKIE_AT);
+}
+
+export function sentCookies(listener: Tcb): bool {
+  const at = load<f64>(changetype<usize>(listener), COOKIE_AT);
+  return at != 0 && now + 1 - at <= COOKIES_VALID;
 }
 
 export function enterBacklog(listener: Tcb, child: Tcb): void {

@@ -52,6 +52,10 @@ export const COUNTERS = {
   TWRecycled: address.CNT_TW_RECYCLED,
   TCPOrigDataSent: address.CNT_TCP_ORIG_DATA_SENT,
   TCPKeepAlive: address.CNT_TCP_KEEP_ALIVE,
+  TCPReqQFullDoCookies: address.CNT_TCP_REQ_Q_FULL_DO_COOKIES,
+  SyncookiesSent: address.CNT_SYNCOOKIES_SENT,
+  SyncookiesRecv: address.CNT_SYNCOOKIES_RECV,
+  SyncookiesFailed: address.CNT_SYNCOOKIES_FAILED,
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

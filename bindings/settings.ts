@@ -6,6 +6,8 @@ import { SynwaveError, show } from "./errors.ts";
 export interface Settings {
   /** Half-open connections per listener (256). */
   tcpMaxSynBacklog: number;
+  /** Answer SYNs that find no place with cookies, which cost no memory: 0 never, 1 then (1), 2 always. */
+  tcpSyncookies: number;
   /** Bound of every listener's backlog (4096). */
   somaxconn: number;
   /** First and last ephemeral port (32768, 60999). */
@@ -44,6 +46,7 @@ export interface Settings {
 
 export const DEFAULT_SETTINGS: Settings = {
   tcpMaxSynBacklog: 256,
+  tcpSyncookies: 1,
   somaxconn: 4096,
   ipLocalPortRange: [32768, 60999],
   tcpSynRetries: 7,
@@ -67,6 +70,7 @@ export const DEFAULT_SETTINGS: Settings = {
 /** Least and most of each number, and the cell of linear memory the engine reads it from, if it does. */
 const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: number, cell?: number] } = {
   tcpMaxSynBacklog: [1, 0x7fffffff, control.SET_MAX_SYN_BACKLOG],
+  tcpSyncookies: [0, 2, control.SET_SYNCOOKIES],
   somaxconn: [1, 65535],
   tcpSynRetries: [0, 127, control.SET_SYN_RETRIES],
   tcpSynackRetries: [0, 127, control.SET_SYNACK_RETRIES],

@@ -1,14 +1,12 @@
 import { addressHigh, addressLow, isAnswerable } from "../addresses.ts";
 import { count } from "../counters.ts";
 import { lookupListener, lookupSegment } from "../demux.ts";
-import { beginConnection, finish, newTcb, setIss, setState, takeSyn, takeTuple } from "../lifecycle.ts";
-import { acceptRoom, enterBacklog, synRoom } from "../listener.ts";
+import { finish } from "../lifecycle.ts";
 import { ip, PROTOCOL_TCP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
-import { isExhausted, rxArea, rxTable } from "../pool.ts";
-import { wantOutput } from "../queues.ts";
-import { reset, resetAck } from "../send/replies.ts";
+import { rxArea, rxTable } from "../pool.ts";
+import { reset } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import {
   CNT_IN_ADDR_ERRORS,
@@ -16,15 +14,11 @@ import {
   CNT_IN_RECEIVES,
   CNT_IN_SEGS,
   CNT_IN_UNKNOWN_PROTOS,
-  CNT_LISTEN_DROPS,
-  CNT_LISTEN_OVERFLOWS,
-  CNT_PASSIVE_OPENS,
-  CNT_TCP_MEMORY_PRESSURES,
-  CNT_TCP_REQ_Q_FULL_DROP,
   CNT_TW_RECYCLED,
 } from "../shared/counters.ts";
-import { SYN_RECEIVED, TIME_WAIT } from "../shared/states.ts";
+import { TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
+import { listenArrives } from "./listen-arrives.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 
 /** Process the `packets` packets of the receive ring. */
@@ -73,44 +67,4 @@ function tcpArrives(): void {
 function reopens(tcb: Tcb): bool {
   if (!segment.has(SYN) || segment.has(ACK | RST) || tcb.held || !(segment.seq > tcb.rcvNxt)) return false;
   return lookupListener(tcb.localAddressHigh, tcb.localAddressLow, tcb.localPort) != 0;
-}
-
-/** RFC 9293 §3.10.7.2. */
-function listenArrives(listener: Tcb, floor: Seq): void {
-  if (segment.has(RST)) return;
-  if (segment.has(ACK)) {
-    resetAck();
-    return;
-  }
-  if (!segment.has(SYN)) return;
-  if (!acceptRoom(listener)) {
-    count(CNT_LISTEN_OVERFLOWS);
-    count(CNT_LISTEN_DROPS);
-    return;
-  }
-  if (!synRoom(listener)) {
-    count(CNT_TCP_REQ_Q_FULL_DROP);
-    count(CNT_LISTEN_DROPS);
-    return;
-  }
-  const at = isExhausted() ? 0 : newTcb();
-  if (at == 0) {
-    count(CNT_TCP_MEMORY_PRESSURES);
-    count(CNT_LISTEN_DROPS);
-    return;
-  }
-  const child = Tcb.at(at);
-  takeTuple(child);
-  beginConnection(child);
-  if (floor != Seq.of(0) && child.iss <= floor) setIss(child, floor.plus(65537));
-  takeSyn(child);
-  enterBacklog(listener, child);
-  setState(child, SYN_RECEIVED);
-  child.sndWnd = segment.window;
-  child.maxSndWnd = segment.window;
-  child.sndWl1 = segment.seq;
-  child.synPending = 1;
-  count(CNT_PASSIVE_OPENS);
-  wantOutput(child);
-  // Text and FIN on a SYN are left for the peer to repeat: only the SYN will be acknowledged.
 }

@@ -48,6 +48,7 @@ export const SET_CHALLENGE_ACK_LIMIT = 324;
 export const SET_KEEPALIVE_TIME = 400;
 export const SET_KEEPALIVE_INTVL = 404;
 export const SET_KEEPALIVE_PROBES = 408;
+export const SET_SYNCOOKIES = 412;
 
 export const CTL_COUNTERS = 1024;
 

@@ -50,3 +50,7 @@ export const CNT_TW = 1392;
 export const CNT_TW_RECYCLED = 1400;
 export const CNT_TCP_ORIG_DATA_SENT = 1408;
 export const CNT_TCP_KEEP_ALIVE = 1416;
+export const CNT_TCP_REQ_Q_FULL_DO_COOKIES = 1424;
+export const CNT_SYNCOOKIES_SENT = 1432;
+export const CNT_SYNCOOKIES_RECV = 1440;
+export const CNT_SYNCOOKIES_FAILED = 1448;

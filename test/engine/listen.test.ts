@@ -98,7 +98,7 @@ describe("backlog", () => {
   });
 
   it("[seed-1] limits half-open connections: the SYNs beyond are dropped and counted", async () => {
-    const engine = await makeEngine({ settings: { tcpMaxSynBacklog: 4 } });
+    const engine = await makeEngine({ settings: { tcpMaxSynBacklog: 4, tcpSyncookies: 0 } });
     engine.listen({ port: 80 });
     let answered = 0;
     for (let i = 0; i < 6; i++) {

@@ -1,0 +1,134 @@
+import { checkCookie, makeCookie } from "../cookies.ts";
+import { count } from "../counters.ts";
+import {
+  beginConnection,
+  headers,
+  newTcb,
+  peerMss,
+  setIss,
+  setState,
+  takeSyn,
+  takeTuple,
+} from "../lifecycle.ts";
+import { acceptRoom, enterBacklog, sentCookies, setCookieTime, synRoom } from "../listener.ts";
+import { ACK, RST, SYN, segment } from "../packet/segment.ts";
+import { isExhausted } from "../pool.ts";
+import { wantOutput } from "../queues.ts";
+import { answerSyn, resetAck } from "../send/replies.ts";
+import { Seq } from "../seq.ts";
+import { setting } from "../settings.ts";
+import { SET_MTU, SET_RMEM_DEFAULT, SET_SYNCOOKIES } from "../shared/control.ts";
+import {
+  CNT_LISTEN_DROPS,
+  CNT_LISTEN_OVERFLOWS,
+  CNT_PASSIVE_OPENS,
+  CNT_SYNCOOKIES_FAILED,
+  CNT_SYNCOOKIES_RECV,
+  CNT_SYNCOOKIES_SENT,
+  CNT_TCP_MEMORY_PRESSURES,
+  CNT_TCP_REQ_Q_FULL_DO_COOKIES,
+  CNT_TCP_REQ_Q_FULL_DROP,
+} from "../shared/counters.ts";
+import { SYN_RECEIVED } from "../shared/states.ts";
+import { Tcb } from "../tcb.ts";
+import { segmentArrives } from "./segment-arrives.ts";
+
+// SEGMENT ARRIVES for a listener.
+
+/** Value of tcp_syncookies: not only when the queue is full. */
+const ALWAYS: i32 = 2;
+
+/** RFC 9293 §3.10.7.2. */
+export function listenArrives(listener: Tcb, floor: Seq): void {
+  if (segment.has(RST)) return;
+  if (segment.has(ACK)) {
+    if (segment.has(SYN) || !cookieReturns(listener)) resetAck();
+    return;
+  }
+  if (!segment.has(SYN)) return;
+  if (!acceptRoom(listener)) {
+    count(CNT_LISTEN_OVERFLOWS);
+    count(CNT_LISTEN_DROPS);
+    return;
+  }
+  const cookies = setting(SET_SYNCOOKIES);
+  if (cookies == ALWAYS || !synRoom(listener)) {
+    if (cookies) {
+      sendCookie(listener);
+    } else {
+      count(CNT_TCP_REQ_Q_FULL_DROP);
+      count(CNT_LISTEN_DROPS);
+    }
+    return;
+  }
+  const at: usize = isExhausted() ? 0 : newTcb();
+  if (at == 0) {
+    count(CNT_TCP_MEMORY_PRESSURES);
+    count(CNT_LISTEN_DROPS);
+    return;
+  }
+  const child = Tcb.at(at);
+  takeTuple(child);
+  beginConnection(child);
+  if (floor != Seq.of(0) && child.iss <= floor) setIss(child, floor.plus(65537));
+  takeSyn(child);
+  enterBacklog(listener, child);
+  setState(child, SYN_RECEIVED);
+  child.sndWnd = segment.window;
+  child.maxSndWnd = segment.window;
+  child.sndWl1 = segment.seq;
+  child.synPending = 1;
+  count(CNT_PASSIVE_OPENS);
+  wantOutput(child);
+  // Text and FIN on a SYN are left for the peer to repeat: only the SYN will be acknowledged.
+}
+
+/** Answer a SYN that the queue has no place for, keeping nothing of it. */
+function sendCookie(listener: Tcb): void {
+  const mtu: u32 = setting(SET_MTU);
+  const advMss = mtu - headers(segment.family);
+  answerSyn(makeCookie(peerMss()), advMss, min<u32>(setting(SET_RMEM_DEFAULT), 0xffff));
+  setCookieTime(listener);
+  count(CNT_TCP_REQ_Q_FULL_DO_COOKIES);
+  count(CNT_SYNCOOKIES_SENT);
+}
+
+/** Whether the ACK for a listener proves that its sender was sent a cookie; if so, its connection begins with it. */
+function cookieReturns(listener: Tcb): bool {
+  if (!setting(SET_SYNCOOKIES) || !sentCookies(listener)) return false;
+  const mss = checkCookie();
+  if (mss == 0) {
+    count(CNT_SYNCOOKIES_FAILED);
+    return false;
+  }
+  count(CNT_SYNCOOKIES_RECV);
+  if (!acceptRoom(listener)) {
+    // The peer will repeat it.
+    count(CNT_LISTEN_OVERFLOWS);
+    count(CNT_LISTEN_DROPS);
+    return true;
+  }
+  const at: usize = isExhausted() ? 0 : newTcb();
+  if (at == 0) {
+    count(CNT_TCP_MEMORY_PRESSURES);
+    count(CNT_LISTEN_DROPS);
+    return true;
+  }
+  const child = Tcb.at(at);
+  takeTuple(child);
+  beginConnection(child);
+  setIss(child, segment.ack.minus(1));
+  child.sndNxt = segment.ack;
+  // The SYN as it was, as far as the cookie tells.
+  segment.seq = segment.seq.minus(1);
+  segment.hasMss = true;
+  segment.mss = mss;
+  segment.hasWindowScale = false;
+  takeSyn(child);
+  segment.seq = segment.seq.plus(1);
+  enterBacklog(listener, child);
+  setState(child, SYN_RECEIVED);
+  count(CNT_PASSIVE_OPENS);
+  segmentArrives(child);
+  return true;
+}
