@@ -78,27 +78,32 @@ function isSpecial6(high: u64, low: u64): bool {
  * was made when they began.
  */
 export function isAnswerable(): bool {
-  const source4: u32 = segment.family == 4 ? load<u32>(segment.source) : 0;
-  const sourceHigh = addressHigh(segment.family, segment.source);
-  const sourceLow = addressLow(segment.family, segment.source);
-  const toHigh = addressHigh(segment.family, segment.destination);
-  const toLow = addressLow(segment.family, segment.destination);
+  return isAnswerableFrom(segment.family, segment.source, segment.destination);
+}
+
+/** isAnswerable() for any packet, by its addresses as they stand in it. */
+export function isAnswerableFrom(family: u32, source: usize, destination: usize): bool {
+  const source4: u32 = family == 4 ? load<u32>(source) : 0;
+  const sourceHigh = addressHigh(family, source);
+  const sourceLow = addressLow(family, source);
+  const toHigh = addressHigh(family, destination);
+  const toLow = addressLow(family, destination);
   if (isOwn(sourceHigh, sourceLow)) return false;
   if (isOwn(toHigh, toLow)) {
     // An engine on a loopback address talks to its like.
-    if (segment.family == 4 && (load<u32>(segment.destination) & 0xff) == 127) return (source4 & 0xff) == 127;
-    return !isBadSource(source4, sourceHigh, sourceLow);
+    if (family == 4 && (load<u32>(destination) & 0xff) == 127) return (source4 & 0xff) == 127;
+    return !isBadSource(family, source4, sourceHigh, sourceLow);
   }
   if (load<i32>(SET_ANY_ADDRESS) == 0) return false;
-  if (isBadSource(source4, sourceHigh, sourceLow)) return false;
+  if (isBadSource(family, source4, sourceHigh, sourceLow)) return false;
   if (sourceHigh == toHigh && sourceLow == toLow) return false;
-  if (segment.family == 6) return !isSpecial6(toHigh, toLow);
-  const to4 = load<u32>(segment.destination);
+  if (family == 6) return !isSpecial6(toHigh, toLow);
+  const to4 = load<u32>(destination);
   return !isSpecial4(to4) && !isSubnetBroadcast(to4);
 }
 
-function isBadSource(source4: u32, high: u64, low: u64): bool {
-  return segment.family == 4 ? isSpecial4(source4) || isSubnetBroadcast(source4) : isSpecial6(high, low);
+function isBadSource(family: u32, source4: u32, high: u64, low: u64): bool {
+  return family == 4 ? isSpecial4(source4) || isSubnetBroadcast(source4) : isSpecial6(high, low);
 }
 
 /** Whether a connection can be opened to this address: RFC 9293 MUST-46. */

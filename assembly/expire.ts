@@ -1,6 +1,6 @@
 import { count } from "./counters.ts";
 import { keepaliveExpired } from "./keepalive.ts";
-import { finish } from "./lifecycle.ts";
+import { finish, timeoutError } from "./lifecycle.ts";
 import { slotAt, timerArea } from "./pool.ts";
 import { earliest, raise, wantOutput } from "./queues.ts";
 import { timerExpired } from "./recovery/newreno.ts";
@@ -20,7 +20,6 @@ import {
   CNT_TCP_ABORT_ON_TIMEOUT,
   CNT_TCP_TIMEOUTS,
 } from "./shared/counters.ts";
-import { ERR_TIMED_OUT } from "./shared/results.ts";
 import { CLOSED, FREE, LISTEN, SYN_SENT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now } from "./time.ts";
@@ -85,7 +84,7 @@ function repeatSyn(tcb: Tcb): void {
   if (i32(tcb.retransmits) >= most) {
     count(CNT_ATTEMPT_FAILS);
     // Nobody has heard of a connection that a peer began and never finished.
-    finish(tcb, ERR_TIMED_OUT, tcb.passive ? 0 : EV_TIMED_OUT);
+    finish(tcb, timeoutError(tcb), tcb.passive ? 0 : EV_TIMED_OUT);
     return;
   }
   tcb.retransmits++;
@@ -113,5 +112,5 @@ function askWindow(tcb: Tcb): void {
 
 function giveUp(tcb: Tcb): void {
   count(CNT_TCP_ABORT_ON_TIMEOUT);
-  finish(tcb, ERR_TIMED_OUT, EV_TIMED_OUT);
+  finish(tcb, timeoutError(tcb), EV_TIMED_OUT);
 }

@@ -1,5 +1,5 @@
 import { count } from "./counters.ts";
-import { finish } from "./lifecycle.ts";
+import { finish, timeoutError } from "./lifecycle.ts";
 import { wantOutput } from "./queues.ts";
 import { resetConnection } from "./send/replies.ts";
 import { setting } from "./settings.ts";
@@ -10,7 +10,6 @@ import {
   SET_KEEPALIVE_TIME,
 } from "./shared/control.ts";
 import { CNT_TCP_ABORT_ON_TIMEOUT } from "./shared/counters.ts";
-import { ERR_TIMED_OUT } from "./shared/results.ts";
 import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2 } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
@@ -46,6 +45,7 @@ export function restartKeepalive(tcb: Tcb): void {
 /** The peer was heard of: whatever was asked is answered. The timer finds out by itself. */
 export function heard(tcb: Tcb): void {
   tcb.heardAt = now;
+  if (tcb.keepProbes) tcb.softError = 0;
   tcb.keepProbes = 0;
 }
 
@@ -70,7 +70,7 @@ export function keepaliveExpired(tcb: Tcb): void {
   if (over) {
     count(CNT_TCP_ABORT_ON_TIMEOUT);
     resetConnection(tcb);
-    finish(tcb, ERR_TIMED_OUT, EV_TIMED_OUT);
+    finish(tcb, timeoutError(tcb), EV_TIMED_OUT);
     return;
   }
   if (tcb.keepProbes < 255) tcb.keepProbes++;

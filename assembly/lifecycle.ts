@@ -10,6 +10,7 @@ import { backlogLeft, leaveBacklog } from "./listener.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
 import { WINDOW_SCALE_MAX } from "./packet/options.ts";
 import { segment, TCP_HEADER } from "./packet/segment.ts";
+import { beginPath, fitSegments } from "./path.ts";
 import { takeSlot } from "./pool.ts";
 import { leaveMemory, raise, release } from "./queues.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
@@ -28,6 +29,7 @@ import {
   SET_WINDOW_SCALING,
 } from "./shared/control.ts";
 import { CNT_CURR_ESTAB, CNT_TW } from "./shared/counters.ts";
+import { ERR_TIMED_OUT } from "./shared/results.ts";
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT } from "./shared/states.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
@@ -83,7 +85,9 @@ export function beginConnection(tcb: Tcb): void {
 
   const mtu: u32 = setting(SET_MTU);
   tcb.advMss = u16(mtu - headers(tcb.family));
-  tcb.sndMss = u16(min<u32>(tcb.advMss, tcb.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6));
+  tcb.peerMss = u16(min<u32>(tcb.advMss, tcb.family == 4 ? MSS_DEFAULT_4 : MSS_DEFAULT_6));
+  beginPath(tcb);
+  fitSegments(tcb);
   tcb.rcvMss = u16(min<u32>(tcb.advMss, MSS_DEFAULT_4));
   tcb.rcvBuf = setting(SET_RMEM_DEFAULT);
   tcb.quickAcks = QUICK_ACKS;
@@ -121,10 +125,8 @@ export function takeSyn(tcb: Tcb): void {
   tcb.rcvAcked = tcb.rcvNxt;
   // The window of a SYN is never scaled, and our own SYN offers at most what its field says.
   tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf, 0xffff));
-  const mss = peerMss();
-  // RFC 9293 MUST-16: Eff.snd.MSS; no option but those of a SYN is sent.
-  tcb.sndMss = u16(min<u32>(mss, u32(setting(SET_MTU)) - headers(tcb.family)));
-  if (tcb.maxSegment) tcb.sndMss = u16(min<u32>(tcb.sndMss, tcb.maxSegment));
+  tcb.peerMss = u16(peerMss());
+  fitSegments(tcb);
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;
     tcb.rcvWscale = 0;
@@ -214,4 +216,9 @@ export function freeTcb(tcb: Tcb): void {
 /** A SYN,ACK of ours is acknowledged: whether the listener still has a place for the connection. */
 export function canAccept(tcb: Tcb): bool {
   return backlogLeft(tcb) != 0;
+}
+
+/** What a connection that hears nothing ends with: the reason, if ICMP gave one. */
+export function timeoutError(tcb: Tcb): i32 {
+  return tcb.softError ? tcb.softError : ERR_TIMED_OUT;
 }

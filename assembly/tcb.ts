@@ -60,12 +60,16 @@ import {
   TCB_LOCAL_PORT,
   TCB_MAX_SEGMENT,
   TCB_MAX_SND_WND,
+  TCB_MAY_FRAGMENT,
   TCB_MEMORY_NEXT,
   TCB_MEMORY_PREVIOUS,
   TCB_NO_DELAY,
   TCB_ORPHAN,
   TCB_OUTPUT_NEXT,
   TCB_PASSIVE,
+  TCB_PEER_MSS,
+  TCB_PMTU,
+  TCB_PMTU_UNTIL,
   TCB_PROBES,
   TCB_PROBING,
   TCB_PSEUDO,
@@ -104,6 +108,7 @@ import {
   TCB_SND_WL2,
   TCB_SND_WND,
   TCB_SND_WSCALE,
+  TCB_SOFT_ERROR,
   TCB_SRTT,
   TCB_SSTHRESH,
   TCB_STATE,
@@ -257,7 +262,11 @@ export class Tcb {
   // The list of those that wait for memory. Written by queues.ts.
   memoryNext: u32;
   memoryPrevious: u32;
-  inMemory: u32;
+  inMemory: u8;
+
+  // What ICMP has told. Written by receive/icmp.ts, path.ts and acknowledgments.ts.
+  softError: i8;
+  pmtu: u16;
 
   // Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
   keepAt: f64;
@@ -273,6 +282,11 @@ export class Tcb {
   cork: u8;
   lingerReset: u8;
   maxSegment: u16;
+
+  // Segments as peer and path take them. Written by lifecycle.ts and path.ts.
+  peerMss: u16;
+  mayFragment: u8;
+  pmtuUntil: u32;
 
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
@@ -424,5 +438,10 @@ if (offsetof<Tcb>("keepDue") != TCB_KEEP_DUE) ERROR("layout drift: keepDue");
 if (offsetof<Tcb>("cork") != TCB_CORK) ERROR("layout drift: cork");
 if (offsetof<Tcb>("lingerReset") != TCB_LINGER_RESET) ERROR("layout drift: lingerReset");
 if (offsetof<Tcb>("maxSegment") != TCB_MAX_SEGMENT) ERROR("layout drift: maxSegment");
+if (<i32>offsetof<Tcb>("softError") != TCB_SOFT_ERROR) ERROR("layout drift: softError");
+if (<i32>offsetof<Tcb>("pmtu") != TCB_PMTU) ERROR("layout drift: pmtu");
+if (<i32>offsetof<Tcb>("peerMss") != TCB_PEER_MSS) ERROR("layout drift: peerMss");
+if (<i32>offsetof<Tcb>("mayFragment") != TCB_MAY_FRAGMENT) ERROR("layout drift: mayFragment");
+if (<i32>offsetof<Tcb>("pmtuUntil") != TCB_PMTU_UNTIL) ERROR("layout drift: pmtuUntil");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -26,6 +26,10 @@ export function errorFor(code: number, peer: string): SynwaveError {
       return new SynwaveError("ETIMEDOUT", `no answer from ${peer}`);
     case result.ERR_UNREACHABLE:
       return new SynwaveError("EHOSTUNREACH", `${peer} cannot be reached`);
+    case result.ERR_NET_UNREACHABLE:
+      return new SynwaveError("ENETUNREACH", `the network of ${peer} cannot be reached`);
+    case result.ERR_NO_PROTOCOL:
+      return new SynwaveError("ENOPROTOOPT", `${peer} does not speak TCP`);
     case result.ERR_ABORTED:
       return new SynwaveError("ECONNABORTED", `connection to ${peer} aborted`);
     default:
@@ -89,6 +93,11 @@ export class ConnectionHandle implements Connection {
     return this.remoteAddress.includes(":")
       ? `[${this.remoteAddress}]:${this.remotePort}`
       : `${this.remoteAddress}:${this.remotePort}`;
+  }
+
+  get softError(): SynwaveError | undefined {
+    const code = this.alive ? (this.keeper.core.bytes[this.at + tcb.TCB_SOFT_ERROR]! << 24) >> 24 : 0;
+    return code ? errorFor(code, this.peer) : undefined;
   }
 
   get state(): State {

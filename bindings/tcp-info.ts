@@ -52,7 +52,7 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     totalRetrans: u32(tcb.TCB_TOTAL_RETRANS),
     backoff: u8(tcb.TCB_BACKOFF),
     probes: u8(tcb.TCB_PROBES),
-    pmtu: core.words[control.SET_MTU >> 2]!,
+    pmtu: at === undefined ? core.words[control.SET_MTU >> 2]! : u16(tcb.TCB_PMTU),
     rtt: f64(tcb.TCB_SRTT),
     rttvar: f64(tcb.TCB_RTTVAR),
     minRtt: f64(tcb.TCB_RTT_MIN),

@@ -119,8 +119,12 @@ export interface Connection {
   readonly localPort: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  /** What ended the connection, once something did: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH. */
+  /** What ended the connection, once something did: ECONNREFUSED, ECONNRESET, ETIMEDOUT, ECONNABORTED, EHOSTUNREACH,
+   * ENETUNREACH, ENOPROTOOPT. */
   readonly error: Error | undefined;
+  /** What ICMP says of a connection that goes on trying: EHOSTUNREACH, ENETUNREACH, ECONNREFUSED, ENOPROTOOPT. Gone as
+   * soon as the peer acknowledges something; in place of ETIMEDOUT the `error` of a connection that times out. */
+  readonly softError: Error | undefined;
   /** Whatever the holder hangs on it; the engine never looks. */
   context: unknown;
   /** Octets waiting to be read. */

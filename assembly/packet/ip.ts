@@ -11,18 +11,24 @@ import {
 export const IPV4_HEADER: u32 = 20;
 export const IPV6_HEADER: u32 = 40;
 
+export const PROTOCOL_ICMP: u32 = 1;
 export const PROTOCOL_TCP: u32 = 6;
+export const PROTOCOL_UDP: u32 = 17;
+export const PROTOCOL_ICMP6: u32 = 58;
 
-const HOP_BY_HOP: u32 = 0;
-const ROUTING: u32 = 43;
-const FRAGMENT: u32 = 44;
-const DESTINATION_OPTIONS: u32 = 60;
+export const HOP_BY_HOP: u32 = 0;
+export const ROUTING: u32 = 43;
+export const FRAGMENT: u32 = 44;
+export const DESTINATION_OPTIONS: u32 = 60;
 
 /** The IP packet being processed: a view of its headers, filled by `parseIp`. */
 @unmanaged
 @final
 export class IpPacket {
   family: u32;
+  /** Where the packet begins, and the octets it has by its own account. */
+  at: usize;
+  length: u32;
   source: usize;
   destination: usize;
   protocol: u32;
@@ -31,8 +37,8 @@ export class IpPacket {
   ecn: u32;
 }
 
-export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 8, 8));
-if (offsetof<IpPacket>() > sizeof<usize>() * 8) ERROR("IpPacket outgrew its place");
+export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 12, 8));
+if (offsetof<IpPacket>() > sizeof<usize>() * 12) ERROR("IpPacket outgrew its place");
 
 function drop(counter: usize): bool {
   count(counter);
@@ -62,6 +68,8 @@ function parseIpv4(at: usize, length: u32): bool {
     return drop(CNT_REASM_FAILS);
   }
   ip.family = 4;
+  ip.at = at;
+  ip.length = total;
   ip.source = at + 12;
   ip.destination = at + 16;
   ip.protocol = load<u8>(at, 9);
@@ -99,6 +107,8 @@ function parseIpv6(at: usize, length: u32): bool {
   }
   if (next == 59) return drop(CNT_IN_UNKNOWN_PROTOS);
   ip.family = 6;
+  ip.at = at;
+  ip.length = u32(payload - at) + left;
   ip.source = at + 8;
   ip.destination = at + 24;
   ip.protocol = next;
@@ -108,11 +118,16 @@ function parseIpv6(at: usize, length: u32): bool {
   return true;
 }
 
-/** RFC 9293 §3.1: the pseudo-header of `length` octets of TCP, to be added to the sum over them. */
-export function pseudoSum(family: u32, source: usize, destination: usize, length: u32): u32 {
+/** The pseudo-header of `length` octets of `protocol` (RFC 9293 §3.1, RFC 8200 §8.1), to be added to the sum over them. */
+export function pseudoSum(
+  family: u32,
+  source: usize,
+  destination: usize,
+  length: u32,
+  protocol: u32 = PROTOCOL_TCP,
+): u32 {
   const octets: u32 = family == 4 ? 4 : 16;
-  const total =
-    sum(source, octets) + sum(destination, octets) + bswap<u16>(u16(length)) + (PROTOCOL_TCP << 8);
+  const total = sum(source, octets) + sum(destination, octets) + bswap<u16>(u16(length)) + (protocol << 8);
   const folded = (total & 0xffff) + (total >>> 16);
   return (folded & 0xffff) + (folded >>> 16);
 }

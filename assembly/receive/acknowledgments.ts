@@ -29,6 +29,8 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
     else tcb.sndStream.trim(from, to);
   }
   tcb.retransmits = 0;
+  // The path works: what ICMP said of it is history.
+  tcb.softError = 0;
   tcb.probes = 0;
   finishTiming(tcb);
   newlyAcked(tcb, acked);

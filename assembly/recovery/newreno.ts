@@ -74,6 +74,18 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
   tcb.dupAcks = 0;
 }
 
+/** What is in flight was too large for the path (RFC 1191 §6.4): all of it again, with no word of congestion. */
+export function resendAll(tcb: Tcb): void {
+  if (tcb.flightSize == 0 || tcb.sndUna == tcb.iss) return;
+  if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  tcb.caState = CA_LOSS;
+  tcb.recover = tcb.sndNxt.minus(1);
+  tcb.rexmitNxt = tcb.sndUna;
+  tcb.rexmitOne = 0;
+  tcb.dupAcks = 0;
+  stopTiming(tcb);
+}
+
 /** RFC 5681 §3.1, eqn. 4 and LW: the retransmission timer has expired. */
 export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.

@@ -3,6 +3,7 @@ import { count } from "../counters.ts";
 import { setState } from "../lifecycle.ts";
 import { writeSynOptions } from "../packet/options.ts";
 import { ACK, FIN, PSH, SYN, TCP_HEADER } from "../packet/segment.ts";
+import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
 import { CA_LOSS, limitedTransmit } from "../recovery/newreno.ts";
 import { currentRto, startTiming, stopTiming } from "../rtt.ts";
@@ -20,6 +21,7 @@ import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { armRtx, startRtx } from "../timers.ts";
 import { advertise } from "../window.ts";
+import { emitPosted, posted } from "./outbox.ts";
 import {
   beginBatch,
   commitFor,
@@ -46,7 +48,8 @@ export const PROBE_DUE: u8 = 2;
 /** Fill the transmit area with at most `most` packets and `octets`; returns how many there are. */
 export function fill(most: u32, octets: u32): u32 {
   beginBatch(most, octets);
-  if (emitReplies()) {
+  // Neither connections nor datagrams wait for ever behind the others: half a batch first, what is left last.
+  if (emitReplies() && emitPosted(octets >> 1)) {
     let at = nextOutput();
     while (at) {
       const tcb = Tcb.at(at);
@@ -59,6 +62,7 @@ export function fill(most: u32, octets: u32): u32 {
       }
       at = nextOutput();
     }
+    if (at == 0) emitPosted(posted());
   }
   return endBatch();
 }
@@ -66,6 +70,7 @@ export function fill(most: u32, octets: u32): u32 {
 /** Send everything `tcb` may send now. False when the batch is full before that. */
 function emit(tcb: Tcb): bool {
   if (tcb.state == CLOSED) return true;
+  if (tcb.pmtuUntil) widenPath(tcb);
   if (tcb.synPending && !sendSyn(tcb)) return false;
   if (tcb.state == SYN_SENT) return true;
   // Duplicate ACKs are counted by the peer: text must not ride on them.

@@ -21,6 +21,8 @@ const TTL: u32 = 64;
 /** Version 4, header of five words, no DSCP, no ECN; then, in the fourth word, don't fragment. */
 const IPV4_START: u16 = 0x0045;
 const DONT_FRAGMENT: u16 = 0x0040;
+/** With the identification, that routers may fragment the packet: the path is narrower than we go (path.ts). */
+const MAY_FRAGMENT: u32 = 0x10000;
 
 /** Begin an empty batch of at most `most` packets and `octets`. */
 export function beginBatch(most: u32, octets: u32): void {
@@ -89,7 +91,7 @@ export function commit(
     store<u16>(at, IPV4_START);
     store<u16>(at, bswap<u16>(u16(length)), 2);
     store<u16>(at, bswap<u16>(u16(ipId)), 4);
-    store<u16>(at, DONT_FRAGMENT, 6);
+    store<u16>(at, ipId & MAY_FRAGMENT ? 0 : DONT_FRAGMENT, 6);
     store<u32>(at, TTL | (PROTOCOL_TCP << 8), 8);
     store<u32>(at, load<u32>(addresses, 12), 12);
     store<u32>(at, load<u32>(addresses, 28), 16);
@@ -104,12 +106,22 @@ export function commit(
     store<u64>(at, load<u64>(addresses, 16), 24);
     store<u64>(at, load<u64>(addresses, 24), 32);
   }
+  commitRaw(length);
+  count(CNT_OUT_SEGS);
+}
+
+/** Where a packet with all its headers goes. */
+export function nextPacket(): usize {
+  return txArea + used;
+}
+
+/** Enter the complete packet of `length` octets that stands at nextPacket(). */
+export function commitRaw(length: u32): void {
   store<u32>(txTable + (packets << 3), used);
   store<u32>(txTable + (packets << 3), length, 4);
   used = (used + length + 7) & ~7;
   packets++;
   count(CNT_OUT_REQUESTS);
-  count(CNT_OUT_SEGS);
 }
 
 /** commit() for a connection. */
@@ -118,7 +130,8 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
   tcb.ipId = id + 1;
   tcb.segsOut++;
   const addresses = changetype<usize>(tcb) + TCB_LOCAL_ADDRESS;
-  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, id, tcb.flowLabel);
+  const tag: u32 = tcb.mayFragment ? id | MAY_FRAGMENT : id;
+  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, tag, tcb.flowLabel);
 }
 
 /** Copy `length` octets of a stream behind a header of even length and return their sum. */

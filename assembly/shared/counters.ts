@@ -54,3 +54,52 @@ export const CNT_TCP_REQ_Q_FULL_DO_COOKIES = 1424;
 export const CNT_SYNCOOKIES_SENT = 1432;
 export const CNT_SYNCOOKIES_RECV = 1440;
 export const CNT_SYNCOOKIES_FAILED = 1448;
+
+// What is around TCP.
+export const CNT_OUT_OF_WINDOW_ICMPS = 2048;
+export const CNT_FRAG_OKS = 2056;
+export const CNT_FRAG_CREATES = 2064;
+export const CNT_REASM_OKS = 2072;
+export const CNT_REASM_TIMEOUT = 2080;
+
+export const CNT_ICMP_IN_MSGS = 2112;
+export const CNT_ICMP_IN_ERRORS = 2120;
+export const CNT_ICMP_IN_CSUM_ERRORS = 2128;
+export const CNT_ICMP_IN_DEST_UNREACHS = 2136;
+export const CNT_ICMP_IN_TIME_EXCDS = 2144;
+export const CNT_ICMP_IN_PARM_PROBS = 2152;
+export const CNT_ICMP_IN_SRC_QUENCHS = 2160;
+export const CNT_ICMP_IN_REDIRECTS = 2168;
+export const CNT_ICMP_IN_ECHOS = 2176;
+export const CNT_ICMP_IN_ECHO_REPS = 2184;
+export const CNT_ICMP_OUT_MSGS = 2192;
+export const CNT_ICMP_OUT_ERRORS = 2200;
+export const CNT_ICMP_OUT_DEST_UNREACHS = 2208;
+export const CNT_ICMP_OUT_TIME_EXCDS = 2216;
+export const CNT_ICMP_OUT_ECHO_REPS = 2224;
+/** What is not sent because so many were: Linux's icmp_msgs_per_sec. */
+export const CNT_ICMP_OUT_RATE_LIMIT_GLOBAL = 2232;
+
+export const CNT_ICMP6_IN_MSGS = 2240;
+export const CNT_ICMP6_IN_ERRORS = 2248;
+export const CNT_ICMP6_IN_CSUM_ERRORS = 2256;
+export const CNT_ICMP6_IN_DEST_UNREACHS = 2264;
+export const CNT_ICMP6_IN_PKT_TOO_BIGS = 2272;
+export const CNT_ICMP6_IN_TIME_EXCDS = 2280;
+export const CNT_ICMP6_IN_PARM_PROBLEMS = 2288;
+export const CNT_ICMP6_IN_ECHOS = 2296;
+export const CNT_ICMP6_IN_ECHO_REPLIES = 2304;
+export const CNT_ICMP6_OUT_MSGS = 2312;
+export const CNT_ICMP6_OUT_ERRORS = 2320;
+export const CNT_ICMP6_OUT_DEST_UNREACHS = 2328;
+export const CNT_ICMP6_OUT_TIME_EXCDS = 2336;
+export const CNT_ICMP6_OUT_ECHO_REPLIES = 2344;
+export const CNT_ICMP6_OUT_RATE_LIMIT_HOST = 2352;
+
+export const CNT_UDP_IN_DATAGRAMS = 2368;
+export const CNT_UDP_NO_PORTS = 2376;
+export const CNT_UDP_IN_ERRORS = 2384;
+export const CNT_UDP_OUT_DATAGRAMS = 2392;
+export const CNT_UDP_RCVBUF_ERRORS = 2400;
+export const CNT_UDP_SNDBUF_ERRORS = 2408;
+export const CNT_UDP_IN_CSUM_ERRORS = 2416;

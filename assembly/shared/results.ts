@@ -16,3 +16,8 @@ export const ERR_RESET = -9;
 export const ERR_TIMED_OUT = -10;
 export const ERR_ABORTED = -11;
 export const ERR_UNREACHABLE = -12;
+export const ERR_NET_UNREACHABLE = -13;
+/** The peer has no such protocol. */
+export const ERR_NO_PROTOCOL = -14;
+/** Longer than any packet of its kind. */
+export const ERR_TOO_LONG = -15;

@@ -120,6 +120,10 @@ export const TCB_MEMORY_NEXT = 412;
 export const TCB_MEMORY_PREVIOUS = 416;
 export const TCB_IN_MEMORY = 420;
 
+// What ICMP has told, and the peer's MSS. Written by receive/icmp.ts, path.ts, lifecycle.ts and acknowledgments.ts.
+export const TCB_SOFT_ERROR = 421;
+export const TCB_PMTU = 422;
+
 // Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
 export const TCB_KEEP_AT = 424;
 export const TCB_HEARD_AT = 432;
@@ -135,4 +139,8 @@ export const TCB_CORK = 468;
 export const TCB_LINGER_RESET = 469;
 export const TCB_MAX_SEGMENT = 470;
 
-export const TCB_END = 472;
+export const TCB_PEER_MSS = 472;
+export const TCB_MAY_FRAGMENT = 474;
+export const TCB_PMTU_UNTIL = 476;
+
+export const TCB_END = 480;

@@ -87,8 +87,7 @@ function familyOfName(name: string): 4 | 6 | undefined {
 
 /** The address family a script is for: said by an option, or by its name. */
 export function familyOf(script: Script, overrides: Readonly<Record<string, string>>): 4 | 6 {
-  const version =
-    overrides.ip_version ?? script.options.findLast(({ name }) => name === "ip_version")?.value;
+  const version = overrides.ip_version ?? script.options.findLast(({ name }) => name === "ip_version")?.value;
   if (version === undefined) return familyOfName(script.name) ?? 4;
   if (!["ipv4", "ipv6", "ipv4-mapped-ipv6"].includes(version))
     throw new SynwaveError(
