@@ -16,6 +16,7 @@ interface ServeChoice extends TunChoice {
   upload?: boolean;
   echo?: boolean;
   discard?: boolean;
+  json?: boolean;
 }
 
 /** What is done with a connection, and what is left to do when the server is to end. */
@@ -41,6 +42,7 @@ export function serveCommand(): Command {
     .option("--upload", "take files by PUT as well")
     .addOption(new Option("--echo", "no HTTP: send back whatever arrives").conflicts(["discard", "upload"]))
     .addOption(new Option("--discard", "no HTTP: take whatever arrives").conflicts(["echo", "upload"]))
+    .option("--json", "print what happens as lines of JSON, the counters at the end among them")
     .action(serve);
 }
 
@@ -59,9 +61,14 @@ async function serve(choice: ServeChoice): Promise<void> {
       const [host] = address.split("/");
       return `${host!.includes(":") ? `[${host}]` : host}:${choice.port}`;
     });
-    process.stdout.write(`listening on ${places.join(" and ")}\n`);
+    const ready = choice.json ? JSON.stringify({ listening: places }) : `listening on ${places.join(" and ")}`;
+    process.stdout.write(`${ready}\n`);
     await Promise.race([endRequested(), stack.closed]);
     service.retire();
+    if (choice.json) {
+      const memory = stack.engine.memory.buffer.byteLength;
+      process.stdout.write(`${JSON.stringify({ counters: stack.counters(), memory })}\n`);
+    }
     await stack.close({ graceful: true, signal: AbortSignal.timeout(GRACE) });
   } finally {
     await stack.close();

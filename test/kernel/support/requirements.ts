@@ -12,6 +12,8 @@ const COMMANDS = [
   "tshark",
   "dumpcap",
   "nc",
+  "nmap",
+  "hping3",
   "setpriv",
   "unshare",
   "sysctl",
@@ -21,7 +23,7 @@ const COMMANDS = [
 export const missing = suiteRequirement(
   "kernel",
   check,
-  "run as root after: apt-get install --yes iproute2 nftables curl nginx-light tshark netcat-openbsd util-linux procps",
+  "run as root after: apt-get install --yes iproute2 nftables curl nginx-light tshark netcat-openbsd nmap hping3 util-linux procps",
 );
 
 function check(): string | undefined {
