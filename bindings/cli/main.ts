@@ -5,6 +5,7 @@ import { connectCommand } from "./connect.ts";
 import { demoCommand } from "./demo.ts";
 import { makeCommand } from "./options.ts";
 import { replayCommand } from "./replay.ts";
+import { scriptCommand } from "./script.ts";
 import { serveCommand } from "./serve.ts";
 
 /** Exit statuses: 0 done, 1 it failed, 2 the command line makes no sense. */
@@ -19,13 +20,15 @@ const program = makeCommand("synwave", "a TCP/IP engine inside a process", [
   "synwave serve --tun tun0 --address 10.0.0.2/24 --root public",
   "synwave connect --tun tun0 --address 10.0.0.2/24 10.0.0.1 80",
   "synwave replay synwave-demo.pcapng",
+  "synwave script examples/scripts/1-handshake.pkt",
 ])
   .showHelpAfterError("(synwave --help tells more)")
   .version(version)
   .addCommand(demoCommand())
   .addCommand(serveCommand())
   .addCommand(connectCommand())
-  .addCommand(replayCommand());
+  .addCommand(replayCommand())
+  .addCommand(scriptCommand());
 
 // Whoever reads our output may stop reading: `synwave … | head`.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -9,6 +9,8 @@ const plus = (a: number, b: number) => (a + b) >>> 0;
 export class Flow {
   localPort: number;
   remotePort: number;
+  /** The script tells it from others by its ports. */
+  named = false;
   /** The peer's initial sequence number, which the script chooses. */
   remoteIsn = 0;
   /** The script's name for the stack's initial sequence number. */

@@ -311,6 +311,7 @@ export class Runner {
     const flow = ports
       ? this.makeFlow(ports.destination, ports.source)
       : this.makeFlow(this.config.port, this.nextRemotePort++);
+    flow.named = ports !== undefined;
     flow.remoteIsn = packet.seq ?? 0;
     if (!this.underTest) this.underTest = flow;
     return flow;

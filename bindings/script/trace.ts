@@ -25,7 +25,7 @@ interface Recorded extends TraceEntry {
 export class Recorder {
   private readonly entries: Recorded[] = [];
   private readonly packets: { time: number; bytes: Uint8Array; side: "in" | "out" }[] = [];
-  private state = "";
+  private state = "CLOSED";
 
   add(time: number, kind: TraceEntry["kind"], text: string): void {
     this.entries.push({ time, kind, text });
@@ -77,8 +77,9 @@ export class Recorder {
 
 /** A packet of the stack's as a script would write it. */
 export function liveText(live: LivePacket, flow: Flow | undefined): string {
-  if (live.protocol === TCP && flow) return packetText(flow.toScript(live));
   const { sourcePort: source, destinationPort: destination, length } = live;
+  if (live.protocol === TCP && flow)
+    return packetText({ ...flow.toScript(live), ...(flow.named && { ports: { source, destination } }) });
   if (live.protocol === UDP)
     return packetText({ kind: "udp", side: "out", ip: {}, ports: { source, destination }, length });
   if (live.protocol === ICMP || live.protocol === ICMP_6)
