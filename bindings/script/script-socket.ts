@@ -24,6 +24,7 @@ export class ScriptSocket {
   readonly values = new Map<string, number>();
   /** Options for the engine, those of a listener for the connections it accepts as well. */
   private readonly wanted = new Map<string, unknown>();
+  private holding = false;
   /** The connection's error has been told to the program, which happens once. */
   private errorTold = false;
 
@@ -35,6 +36,13 @@ export class ScriptSocket {
   setOption(name: string, value: unknown): void {
     if (this.connection) applyOption(this.connection, name, value);
     this.wanted.set(name, value);
+  }
+
+  /** MSG_MORE: what is written waits for more, until something is written without it. */
+  holdBack(more: boolean): void {
+    if (more === this.holding || this.wanted.get("cork") === true) return;
+    this.holding = more;
+    if (this.connection) applyOption(this.connection, "cork", more);
   }
 
   adopt(connection: Connection): void {

@@ -277,8 +277,7 @@ export class Sockets {
   }
 
   private send(args: readonly Expr[], length: number, flags: number): Pending {
-    const unknown = flags & (c.MSG_FASTOPEN | c.MSG_MORE);
-    if (unknown & c.MSG_FASTOPEN) throw new Unsupported("the stack has no MSG_FASTOPEN");
+    if (flags & c.MSG_FASTOPEN) throw new Unsupported("the stack has no MSG_FASTOPEN");
     const socket = this.find(args[0]);
     let done = 0;
     return at(() => {
@@ -289,7 +288,7 @@ export class Sockets {
       if (!connection || connection.error || socket.writeShut) return fail("EPIPE");
       const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
       if (connection.state === "SYN-SENT") return waits ? undefined : fail("EAGAIN");
-      if (unknown & c.MSG_MORE) socket.setOption("cork", true);
+      if (flags & c.MSG_MORE) socket.holdBack(true);
       try {
         while (done < length) {
           const taken = connection.write(this.zeros.subarray(0, Math.min(CHUNK, length - done)));
@@ -299,7 +298,7 @@ export class Sockets {
       } catch (error) {
         return done > 0 ? ok(done) : fail(errnoOf(error));
       }
-      if (unknown & c.MSG_MORE) socket.setOption("cork", false);
+      if (!(flags & c.MSG_MORE)) socket.holdBack(false);
       if (done === length) return ok(done);
       if (waits) return undefined;
       return done > 0 ? ok(done) : fail("EAGAIN");

@@ -51,7 +51,12 @@ const packetOf = (event: ScriptEvent) => event.action as TcpPacket;
 
 function packetChanges(packet: PacketAction): Change[] {
   if (packet.kind === "icmp")
-    return [{ what: "ICMP type", apply: (event) => Object.assign(event.action, { type: "type_77" }) }];
+    return [
+      { what: "ICMP type", apply: (event) => Object.assign(event.action, { type: "type_77" }) },
+      { what: "ICMP code", apply: (event) => Object.assign(event.action, { code: "code_77" }) },
+      { what: "ICMP id", apply: (event) => Object.assign(event.action, { id: (packet.id ?? 0) + 1 }) },
+      { what: "ICMP MTU", apply: (event) => Object.assign(event.action, { mtu: (packet.mtu ?? 0) + 1 }) },
+    ];
   if (packet.kind === "udp")
     return [{ what: "length", apply: (event) => Object.assign(event.action, { length: packet.length + 1 }) }];
   const found: Change[] = Object.entries(FLAGS).map(([name, bit]) => ({

@@ -1,0 +1,186 @@
+import { describe, expect, it } from "vitest";
+import { readCapture } from "../../bindings/pcap/index.ts";
+import { runSource } from "../../bindings/script/index.ts";
+
+const engine = { memory: 8 * 2 ** 20 };
+const run = (source: string, options: Partial<Parameters<typeof runSource>[1]> = {}) =>
+  runSource(source, { name: "test.pkt", engine, ...options });
+
+const LISTEN = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 bind(3, ..., ...) = 0
++0 listen(3, 1) = 0
+`;
+const CONNECTED = `${LISTEN}+0 < S 0:0(0) win 65535 <mss 1460>
++0 > S. 0:0(0) ack 1 <...>
++.1 < . 1:1(0) ack 1 win 65535
++0 accept(3, ..., ...) = 4
+`;
+const passed = { status: "passed" };
+
+describe("verdicts name the line, what was expected and what came", () => {
+  it.each([
+    [
+      "+0 write(4, ..., 10) = 10\n+0 > P. 1:12(11) ack 1",
+      9,
+      /expected > P\. 1:12\(11\) ack 1, got (nothing|> P\.)/,
+    ],
+    ["+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2", 9, /ack 1 instead of 2/],
+    ["+0 > P. 1:11(10) ack 1", 8, /expected > P\. 1:11\(10\) ack 1 at 0\.100000 s, got nothing/],
+    ["+0 write(4, ..., 10) = 10\n+.5 > P. 1:11(10) ack 1", 9, /at 0\.600000 s, got it sent at 0\.100000 s/],
+    ["+0 read(4, ..., 10) = 5", 8, /read\(4, \.\.\., 10\) would block/],
+    ["+0 write(4, ..., 10) = 9", 8, /expected write\(4, \.\.\., 10\) = 9, got 10/],
+    ["+0 recv(4, ..., 10, MSG_DONTWAIT) = -1 EPIPE", 8, /= -1 EPIPE, got -1 EAGAIN/],
+    ["+0 write(9, ..., 10) = 10", 8, /got -1 EBADF/],
+    ["+0...1 read(4, ..., 10) = 5\n+3 write(4, ..., 10) = 10", 8, /has not returned/],
+    [
+      "+0...1 read(4, ..., 10) = 10\n+.5 < P. 1:11(10) ack 1 win 5",
+      8,
+      /expected read.* at 1\.100000 s, got it returned at 0\.600000/,
+    ],
+    [
+      "+0 %{ assert tcpi_snd_mss == 5 }%",
+      8,
+      /does not hold: assert tcpi_snd_mss == 5 \(tcpi_snd_mss is 1460\)/,
+    ],
+    ["+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0", 8, /the stack has no SO_ZEROCOPY/],
+    ["+0 frobnicate(4) = 0", 8, /no such system call: frobnicate/],
+    ["+0 read(4, ..., BOGUS) = 0", 8, /unknown name BOGUS/],
+    ["+0 `sockstat | grep -c TIME_WAIT | grep 2`", 8, /expected 2 connections in TIME_WAIT, got 0/],
+  ])("%j", async (source, line, message) => {
+    const { verdict } = await run(CONNECTED + source);
+    expect(verdict).toMatchObject({ status: "failed", line, message: expect.stringMatching(message) });
+  });
+});
+
+describe("what this stack has no place for is skipped, with the reason", () => {
+  it.each([
+    ["+0 epoll_create(1) = 5", "not applicable: epoll_create()"],
+    ["+0 `tc qdisc add dev tun0 root fq`", "not applicable: tc qdisc add dev tun0 root fq"],
+    ["+0 `sysctl -q net.ipv4.tcp_syn_retries=1`", "tcp_syn_retries cannot be changed"],
+    ["+0 `./frobnicate --hard`", "command not supported: ./frobnicate --hard"],
+  ])("%j", async (source, reason) => {
+    const { verdict } = await run(CONNECTED + source);
+    expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining(reason) });
+  });
+
+  it("an assertion about what the stack does not tell is passed over, and named", async () => {
+    const { verdict, skippedAssertions } = await run(
+      `${CONNECTED}+0 %{ assert tcpi_frobnication == 5; assert tcpi_state == ESTABLISHED }%`,
+    );
+    expect(verdict).toEqual(passed);
+    expect(skippedAssertions).toEqual([expect.stringMatching(/^line 8: .*tcpi_frobnication is not known/)]);
+  });
+});
+
+describe("commands and options", () => {
+  it("kernel settings become the engine's", async () => {
+    const source = `\`./defaults.sh
+    sysctl -q net.ipv4.tcp_rmem="4096 $((6*1000)) 8000"\`
+    ${LISTEN}+0 < S 0:0(0) win 65535 <mss 1460>
+    +0 > S. 0:0(0) ack 1 win 6000 <...>`;
+    const { verdict, ignoredSettings } = await run(source);
+    expect(verdict).toEqual(passed);
+    expect(ignoredSettings).toContain("tcp_frto=2");
+  });
+
+  it("a file's name tells its address family, an option overrides it", async () => {
+    const source = "0 < S 0:0(0) win 5\n+0 > R. 0:0(0) ack 1";
+    const version = async (options: object) => {
+      const { pcapng } = await run(source, options);
+      return [...readCapture(pcapng())].map(({ data }) => data[0]! >> 4);
+    };
+    expect(await version({ name: "a.pkt" })).toEqual([4, 4]);
+    expect(await version({ name: "a-v6.pkt" })).toEqual([6, 6]);
+    expect(await version({ name: "a-v6.pkt", overrides: { ip_version: "ipv4" } })).toEqual([4, 4]);
+  });
+
+  it.each([["--frobnicate=1"], ["--tolerance_usecs=soon"], ["--ip_version=ipv5"]])(
+    "%s is an error",
+    async (option) => {
+      const attempt = async () => (await run(`${option}\n0 \`true\``)).verdict;
+      const verdict = await attempt().catch((error: Error) => ({ status: "failed", message: error.message }));
+      expect(verdict).toMatchObject({
+        status: "failed",
+        message: expect.stringContaining(option.slice(2).split("=")[0]!),
+      });
+    },
+  );
+
+  it("--non_fatal goes on after a mismatch of its kind", async () => {
+    const wrong = `${CONNECTED}+0 write(4, ..., 10) = 9\n+0 > P. 1:11(10) ack 1\n`;
+    expect((await run(`--non_fatal=syscall\n${wrong}`)).verdict).toEqual(passed);
+    expect((await run(`--non_fatal=packet\n${wrong}`)).verdict).toMatchObject({ status: "failed", line: 9 });
+  });
+
+  it("--strict_segments does not put segments together", async () => {
+    const source = `${CONNECTED}+0 write(4, ..., 2920) = 2920\n+0 > P. 1:2921(2920) ack 1`;
+    expect((await run(source)).verdict).toEqual(passed);
+    expect((await run(`--strict_segments\n${source}`)).verdict).toMatchObject({ status: "failed", line: 10 });
+  });
+});
+
+describe("relaxed: passes where strict fails, and only there", () => {
+  const quick = Array.from(
+    { length: 16 },
+    (_, i) => `+.01 < . ${1 + i}:${2 + i}(1) ack 1 win 65535\n+0 > . 1:1(0) ack ${2 + i}\n`,
+  ).join("");
+  it.each([
+    [
+      "options in another order",
+      `${LISTEN}+0 < S 0:0(0) win 5 <mss 1460,nop,wscale 7>\n+0 > S. 0:0(0) ack 1 <nop,wscale 7,mss 1460>`,
+    ],
+    [
+      "our MSS and scale",
+      `${LISTEN}+0 < S 0:0(0) win 5 <mss 1460,nop,wscale 7>\n+0 > S. 0:0(0) ack 1 <mss 1200,nop,wscale 8>`,
+    ],
+    ["PSH", `${CONNECTED}+0 write(4, ..., 10) = 10\n+0 > . 1:11(10) ack 1`],
+    ["the window", `${CONNECTED}+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1 win 7`],
+    [
+      "segments cut differently",
+      `${CONNECTED}+0 write(4, ..., 1460) = 1460\n+0 > . 1:1001(1000) ack 1\n+0 > P. 1001:1461(460) ack 1`,
+    ],
+    ["a delayed ACK", `${CONNECTED}${quick}+.1 < . 17:18(1) ack 1 win 65535\n+0 > . 1:1(0) ack 18`],
+    [
+      "one more duplicate ACK",
+      `${CONNECTED}+0 < . 1:11(10) ack 1 win 5\n+0 > . 1:1(0) ack 11\n+0 < . 21:31(10) ack 1 win 5\n+0 < . 31:41(10) ack 1 win 5\n+0 > . 1:1(0) ack 11 <...>\n+0 < . 11:21(10) ack 1 win 5\n+0 > . 1:1(0) ack 41`,
+    ],
+  ])("%s", async (_, source) => {
+    expect((await run(source)).verdict.status).toBe("failed");
+    expect((await run(source, { relaxed: true })).verdict).toEqual(passed);
+  });
+
+  it.each([
+    ["another acknowledgment", "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2"],
+    ["another flag", "+0 write(4, ..., 10) = 10\n+0 > FP. 1:11(10) ack 1"],
+    ["a window that should be closed", "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1 win 0"],
+    ["text too late", "+0 write(4, ..., 10) = 10\n+.6 > P. 1:11(10) ack 1"],
+    ["no packet", "+0 > P. 1:11(10) ack 1"],
+  ])("not %s", async (_, source) => {
+    expect((await run(CONNECTED + source, { relaxed: true })).verdict.status).toBe("failed");
+  });
+});
+
+describe("code", () => {
+  it.each([
+    ["assert 1 + 2 * 3 == 7", true],
+    ["assert (1 | 6) & 3 == 3 and not 0", true],
+    ["assert 5 > 4 > 3", true],
+    ["assert 5 > 4 > 4", false],
+    ["assert 7 // 2 == 3 and -7 % 4 == 1", true],
+    ["x = 0x7fffffff; assert x == 2147483647, x", true],
+    ["assert tcpi_options & TCPI_OPT_SACK == TCPI_OPT_SACK or \\\n tcpi_state == ESTABLISHED # why", true],
+    ["assert (tcpi_state ==\n 2)", false],
+    ["assert abs(tcpi_rtt - 100000) < 10, 'rtt'", true],
+    ["assert 1 << 40 == 1099511627776", true],
+    ["print('hello'); assert 0", false],
+  ])("%s", async (code, holds) => {
+    const { verdict, skippedAssertions } = await run(`${CONNECTED}+0 %{ ${code} }%`);
+    expect(verdict.status).toBe(holds ? "passed" : "failed");
+    expect(skippedAssertions).toEqual([]);
+  });
+
+  it("keeps what one block assigned for the next", async () => {
+    const { verdict } = await run(`${CONNECTED}+0 %{ mine = tcpi_snd_cwnd }%\n+0 %{ assert mine == 11 }%`);
+    expect(verdict).toMatchObject({ status: "failed", line: 9 });
+  });
+});
