@@ -4,13 +4,18 @@ import { finish, timeoutError } from "./lifecycle.ts";
 import { slotAt, timerArea } from "./pool.ts";
 import { earliest, raise, wantOutput } from "./queues.ts";
 import { timerExpired } from "./recovery/newreno.ts";
+import { currentRto } from "./rtt.ts";
 import { PROBE_DUE } from "./send/output.ts";
 import { setting } from "./settings.ts";
 import {
   EV_CLOSED,
   EV_DEADLINE,
+  EV_RETRYING,
   EV_TIMED_OUT,
+  SET_ORPHAN_RETRIES,
+  SET_RETRIES1,
   SET_RETRIES2,
+  SET_RTO_MAX_MS,
   SET_SYN_RETRIES,
   SET_SYNACK_RETRIES,
 } from "./shared/control.ts";
@@ -22,8 +27,11 @@ import {
 } from "./shared/counters.ts";
 import { CLOSED, FREE, LISTEN, SYN_SENT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
-import { NEVER, now } from "./time.ts";
+import { MILLISECOND, NEVER, now } from "./time.ts";
 import { startRtx } from "./timers.ts";
+
+/** Linux's number of retransmissions for an orphan where none is set. */
+const ORPHAN_RETRIES: i32 = 8;
 
 /** The wheel's entries for the `slots` slots in the timer area have fired. What is not due yet is armed again. */
 export function expire(slots: u32): void {
@@ -67,15 +75,37 @@ function retransmission(tcb: Tcb): void {
     return;
   }
   count(CNT_TCP_TIMEOUTS);
-  if (i32(tcb.retransmits) >= setting(SET_RETRIES2)) {
+  if (i32(tcb.retransmits) >= patience(tcb)) {
     giveUp(tcb);
     return;
   }
   timerExpired(tcb);
-  tcb.retransmits++;
+  retransmitted(tcb);
   if (tcb.backoff < 32) tcb.backoff++;
   startRtx(tcb);
   wantOutput(tcb);
+}
+
+/** R2: how often something is sent in vain. An orphan, whose user is gone, gets less: Linux's tcp_orphan_retries. */
+function patience(tcb: Tcb): i32 {
+  if (!tcb.orphan) return setting(SET_RETRIES2);
+  const retries = setting(SET_ORPHAN_RETRIES);
+  return retries ? retries : ORPHAN_RETRIES;
+}
+
+/**
+ * Whether an orphan's peer has kept its window shut until probes went out at their longest interval, even if it answers
+ * them: nobody is left who could end it (RFC 6429; for all others MUST-37 holds).
+ */
+function tooLongShut(tcb: Tcb): bool {
+  if (!tcb.orphan || i32(tcb.backoff) < setting(SET_ORPHAN_RETRIES)) return false;
+  return currentRto(tcb) >= f64(setting(SET_RTO_MAX_MS)) * MILLISECOND;
+}
+
+/** Once more without an answer: at R1 the user, and whoever routes for it, is told (RFC 9293 §3.8.3). */
+function retransmitted(tcb: Tcb): void {
+  tcb.retransmits++;
+  if (i32(tcb.retransmits) == setting(SET_RETRIES1)) raise(tcb, EV_RETRYING);
 }
 
 function repeatSyn(tcb: Tcb): void {
@@ -87,9 +117,9 @@ function repeatSyn(tcb: Tcb): void {
     finish(tcb, timeoutError(tcb), tcb.passive ? 0 : EV_TIMED_OUT);
     return;
   }
-  tcb.retransmits++;
+  retransmitted(tcb);
   if (tcb.backoff < 32) tcb.backoff++;
-  tcb.synRetransmitted = 1;
+  if (tcb.synRetransmitted < 255) tcb.synRetransmitted++;
   tcb.synPending = 1;
   startRtx(tcb);
   wantOutput(tcb);
@@ -97,7 +127,7 @@ function repeatSyn(tcb: Tcb): void {
 
 /** RFC 9293 §3.8.6.1: ask, ever more rarely, and for as long as there is an answer (MUST-37). */
 function askWindow(tcb: Tcb): void {
-  if (i32(tcb.probes) >= setting(SET_RETRIES2)) {
+  if (i32(tcb.probes) >= patience(tcb) || tooLongShut(tcb)) {
     giveUp(tcb);
     return;
   }

@@ -137,6 +137,7 @@ export class Manager implements Keeper {
         if (flags & control.EV_READABLE) events.push({ type: "readable", connection });
         if (flags & control.EV_WRITABLE) events.push({ type: "writable", connection });
       }
+      if (flags & control.EV_RETRYING && !connection.spent) events.push({ type: "retrying", connection });
       if (flags & control.EV_RESET) events.push({ type: "reset", connection });
       if (flags & control.EV_TIMED_OUT) events.push({ type: "timedOut", connection });
       if (flags & control.EV_CLOSED) events.push({ type: "closed", connection });

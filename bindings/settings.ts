@@ -16,8 +16,13 @@ export interface Settings {
   tcpSynRetries: number;
   /** Repetitions of a SYN,ACK (5). */
   tcpSynackRetries: number;
+  /** Retransmissions of anything before a `retrying` event (3). */
+  tcpRetries1: number;
   /** Retransmissions of text before ETIMEDOUT (15). */
   tcpRetries2: number;
+  /** Retransmissions before a closed connection is given up (0, which means 8). Its peer's shut window is probed up to
+   * the longest interval, and no longer. */
+  tcpOrphanRetries: number;
   /** Seconds an orphan waits in FIN-WAIT-2 (60). */
   tcpFinTimeout: number;
   /** Octets of receive buffer: minimum, default, maximum (4096, 131072, 6291456). */
@@ -51,7 +56,9 @@ export const DEFAULT_SETTINGS: Settings = {
   ipLocalPortRange: [32768, 60999],
   tcpSynRetries: 7,
   tcpSynackRetries: 5,
+  tcpRetries1: 3,
   tcpRetries2: 15,
+  tcpOrphanRetries: 0,
   tcpFinTimeout: 60,
   tcpRmem: [4096, 131072, 6291456],
   tcpWmem: [4096, 16384, 4194304],
@@ -74,7 +81,9 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   somaxconn: [1, 65535],
   tcpSynRetries: [0, 127, control.SET_SYN_RETRIES],
   tcpSynackRetries: [0, 127, control.SET_SYNACK_RETRIES],
+  tcpRetries1: [0, 127, control.SET_RETRIES1],
   tcpRetries2: [0, 127, control.SET_RETRIES2],
+  tcpOrphanRetries: [0, 127, control.SET_ORPHAN_RETRIES],
   tcpFinTimeout: [0, 86400, control.SET_FIN_TIMEOUT],
   tcpWindowScaling: [0, 1, control.SET_WINDOW_SCALING],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],

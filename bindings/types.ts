@@ -172,7 +172,9 @@ export type EngineEvent =
   | { type: "closed"; connection: Connection }
   /** The peer refused or reset it: `connection.error` says which. */
   | { type: "reset"; connection: Connection }
-  | { type: "timedOut"; connection: Connection };
+  | { type: "timedOut"; connection: Connection }
+  /** What was sent came to nothing `tcpRetries1` times in a row; retransmission goes on (RFC 9293 §3.8.3). */
+  | { type: "retrying"; connection: Connection };
 
 export interface Engine {
   readonly mtu: number;

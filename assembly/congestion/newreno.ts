@@ -15,8 +15,8 @@ export function initialWindow(smss: u32): u32 {
 }
 
 export function startWindow(tcb: Tcb): void {
-  // RFC 5681 §3.1: after a lost SYN or SYN,ACK the first flight is one segment.
-  tcb.cwnd = tcb.synRetransmitted ? tcb.sndMss : initialWindow(tcb.sndMss);
+  // RFC 5681 §3.1: after lost SYNs the first flight is one segment; RFC 6928 §2 lets one be lost.
+  tcb.cwnd = tcb.synRetransmitted > 1 ? tcb.sndMss : initialWindow(tcb.sndMss);
   tcb.ssthresh = SSTHRESH_INFINITE;
 }
 

@@ -49,6 +49,8 @@ export const SET_KEEPALIVE_TIME = 400;
 export const SET_KEEPALIVE_INTVL = 404;
 export const SET_KEEPALIVE_PROBES = 408;
 export const SET_SYNCOOKIES = 412;
+export const SET_RETRIES1 = 480;
+export const SET_ORPHAN_RETRIES = 484;
 
 export const CTL_COUNTERS = 1024;
 
@@ -75,3 +77,5 @@ export const EV_TIMED_OUT = 64;
 export const EV_DEADLINE = 128;
 /** The slot was given back; whatever timer it had is void. */
 export const EV_FREED = 256;
+/** Retransmissions have reached R1 (RFC 9293 §3.8.3). */
+export const EV_RETRYING = 512;

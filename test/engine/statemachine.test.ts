@@ -41,7 +41,7 @@ function how({ event, guard }: Row): Event | undefined {
 
 /** What has to be so before the event can be brought about. */
 function options({ state, event, guard }: Row): SceneOptions {
-  const call = /^(OPEN-ACTIVE|SEND|RECEIVE|CLOSE|ABORT|STATUS)$/.test(event);
+  const call = /^(TIMEOUT-USER|OPEN-ACTIVE|SEND|RECEIVE|CLOSE|ABORT|STATUS)$/.test(event);
   const full = event === "SEG-ZERO-WINDOW" || guard === "enough data queued";
   // A FIN takes up the last octet of the window.
   const finBefore = /^(CLOSE-WAIT|CLOSING|LAST-ACK|TIME-WAIT)$/.test(state);
@@ -62,6 +62,8 @@ function value(term: string, at: Scene, sent: Sent | undefined): number {
       return 0;
     case "SND.NXT":
       return at.sndNxt;
+    case "SND.NXT-1":
+      return at.sndNxt - 1;
     case "RCV.NXT":
       return at.rcvNxt;
     case "SEG.ACK":

@@ -1,6 +1,7 @@
 // The internals of assembly/ by name, for tests and micro-benchmarks; no part of the product's binaries.
 // asc takes an extension in `import … from` only, not in `export … from`.
 export * from "./checksum";
+export * from "./congestion";
 export * from "./hash";
 export * from "./isn";
 export * from "./md5";

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { Connection, ConnectOptions, Engine } from "../../bindings/types.ts";
+import { errorCode } from "./engine.ts";
 import { build } from "./packet.ts";
 import type { Sent } from "./peer.ts";
 import { type Scene, stateOf } from "./statemachine-scene.ts";
@@ -385,6 +386,26 @@ export const EVENTS: Record<string, Event> = {
       return at;
     });
     expect(probed[2]! - probed[1]!).toBe(2 * (probed[1]! - probed[0]!));
+    return SHOWN;
+  },
+  "TIMEOUT-KEEPALIVE|idle past interval, enabled": (at) => {
+    at.peer.send({ seq: at.rcvNxt, ack: at.sndNxt });
+    at.connection!.setOption("keepAliveIdle", 10);
+    at.connection!.setOption("keepAlive", true);
+    at.peer.wait(9_999);
+    at.peer.silence();
+    return undefined;
+  },
+  "TIMEOUT-USER|expires": ({ connection, peer }) => {
+    connection!.setOption("userTimeout", 5000);
+    // It counts from the sending of what is unacknowledged: let the timers know of it.
+    peer.wait(4_999);
+    expect(connection!.state).not.toBe("CLOSED");
+    peer.take();
+    peer.wait(1);
+    expect(connection!.state).toBe("CLOSED");
+    expect(errorCode(connection!)).toBe("ETIMEDOUT");
+    expect(connection!.readable).toBe(0);
     return SHOWN;
   },
   "TIMEOUT-DELACK|ACK pending": (at) => {

@@ -34,6 +34,7 @@ export interface Vectors {
   meta: { hosts: { client4: string; server4: string; client6: string; server6: string } };
   segments: SegmentVector[];
   rto: RtoVector[];
+  initialWindow: { id: string; smss: number; iw6928: number }[];
 }
 
 export const vectors: Vectors = JSON.parse(

@@ -1,0 +1,3 @@
+import { initialWindow } from "../../assembly/congestion/newreno.ts";
+
+export { initialWindow as probe_initialWindow };
