@@ -61,7 +61,9 @@ async function serve(choice: ServeChoice): Promise<void> {
       const [host] = address.split("/");
       return `${host!.includes(":") ? `[${host}]` : host}:${choice.port}`;
     });
-    const ready = choice.json ? JSON.stringify({ listening: places }) : `listening on ${places.join(" and ")}`;
+    const ready = choice.json
+      ? JSON.stringify({ listening: places })
+      : `listening on ${places.join(" and ")}`;
     process.stdout.write(`${ready}\n`);
     await Promise.race([endRequested(), stack.closed]);
     service.retire();
