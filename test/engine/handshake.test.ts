@@ -258,7 +258,7 @@ describe("active open", () => {
     expect(connection.state).toBe("CLOSED");
     expect(errorCode(connection)).toBe("ETIMEDOUT");
     const events = peer.events.map((event) => event.type);
-    expect(events).toEqual(["timedOut"]);
+    expect(events).toEqual(["retrying", "timedOut"]);
     expect(() => connection.read(new Uint8Array(1))).toThrow("ETIMEDOUT");
     expect(engine.nextDeadline()).toBeUndefined();
     expect(engine.connections()).toEqual([]);
