@@ -102,6 +102,15 @@ export function isAnswerableFrom(family: u32, source: usize, destination: usize)
   return !isSpecial4(to4) && !isSubnetBroadcast(to4);
 }
 
+/** Whether the packet went to all hosts of our network, from one that may. */
+export function isBroadcastFrom(family: u32, source: usize, destination: usize): bool {
+  if (family == 6) return false;
+  const to4 = load<u32>(destination);
+  if (to4 != 0xffffffff && !isSubnetBroadcast(to4)) return false;
+  if (isOwn(addressHigh(4, source), addressLow(4, source))) return false;
+  return !isBadSource(4, load<u32>(source), 0, 0);
+}
+
 function isBadSource(family: u32, source4: u32, high: u64, low: u64): bool {
   return family == 4 ? isSpecial4(source4) || isSubnetBroadcast(source4) : isSpecial6(high, low);
 }

@@ -18,6 +18,7 @@ import { expire } from "./expire.ts";
 import { conclude, observe, reading } from "./observer.ts";
 import { layOut, slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, earliest } from "./queues.ts";
+import { expireFragments } from "./receive/fragments.ts";
 import { arrive } from "./receive/input.ts";
 import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
@@ -57,6 +58,7 @@ export function output(packets: u32, octets: u32, now: f64): u32 {
 export function timers(slots: u32, now: f64): void {
   setNow(now);
   expire(slots);
+  expireFragments();
   wakeWriters();
   drainEvents();
 }

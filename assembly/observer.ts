@@ -26,6 +26,7 @@ import {
   CNT_IN_RECEIVES,
   CNT_IN_TRUNCATED_PKTS,
   CNT_IN_UNKNOWN_PROTOS,
+  CNT_REASM_FAILS,
 } from "./shared/counters.ts";
 import {
   BEGAN_MIDSTREAM,
@@ -88,7 +89,10 @@ export function observe(length: u32, original: u32, verify: bool, time: f64): bo
   if (whole == 0) return false;
   // What was not captured reads as zero, not as what the ring held before.
   if (whole > length) memory.fill(rxArea + length, 0, whole - length);
-  if (!parseIp(rxArea, whole)) return false;
+  if (!parseIp(rxArea, whole)) {
+    if (ip.isFragment) count(CNT_REASM_FAILS);
+    return false;
+  }
   if (ip.protocol != PROTOCOL_TCP) {
     count(CNT_IN_UNKNOWN_PROTOS);
     return false;

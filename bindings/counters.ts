@@ -57,6 +57,8 @@ export const COUNTERS = {
   SyncookiesRecv: address.CNT_SYNCOOKIES_RECV,
   SyncookiesFailed: address.CNT_SYNCOOKIES_FAILED,
   OutOfWindowIcmps: address.CNT_OUT_OF_WINDOW_ICMPS,
+  ReasmOKs: address.CNT_REASM_OKS,
+  ReasmTimeout: address.CNT_REASM_TIMEOUT,
   FragOKs: address.CNT_FRAG_OKS,
   FragCreates: address.CNT_FRAG_CREATES,
   IcmpInMsgs: address.CNT_ICMP_IN_MSGS,
@@ -71,6 +73,9 @@ export const COUNTERS = {
   IcmpInEchoReps: address.CNT_ICMP_IN_ECHO_REPS,
   IcmpOutMsgs: address.CNT_ICMP_OUT_MSGS,
   IcmpOutErrors: address.CNT_ICMP_OUT_ERRORS,
+  IcmpOutDestUnreachs: address.CNT_ICMP_OUT_DEST_UNREACHS,
+  IcmpOutTimeExcds: address.CNT_ICMP_OUT_TIME_EXCDS,
+  IcmpOutRateLimitGlobal: address.CNT_ICMP_OUT_RATE_LIMIT_GLOBAL,
   IcmpOutEchoReps: address.CNT_ICMP_OUT_ECHO_REPS,
   Icmp6InMsgs: address.CNT_ICMP6_IN_MSGS,
   Icmp6InErrors: address.CNT_ICMP6_IN_ERRORS,
@@ -83,6 +88,9 @@ export const COUNTERS = {
   Icmp6InEchoReplies: address.CNT_ICMP6_IN_ECHO_REPLIES,
   Icmp6OutMsgs: address.CNT_ICMP6_OUT_MSGS,
   Icmp6OutErrors: address.CNT_ICMP6_OUT_ERRORS,
+  Icmp6OutDestUnreachs: address.CNT_ICMP6_OUT_DEST_UNREACHS,
+  Icmp6OutTimeExcds: address.CNT_ICMP6_OUT_TIME_EXCDS,
+  Icmp6OutRateLimitHost: address.CNT_ICMP6_OUT_RATE_LIMIT_HOST,
   Icmp6OutEchoReplies: address.CNT_ICMP6_OUT_ECHO_REPLIES,
 } as const;
 

@@ -1,12 +1,6 @@
 import { finish, sum } from "../checksum.ts";
 import { count } from "../counters.ts";
-import {
-  CNT_IN_HDR_ERRORS,
-  CNT_IN_TRUNCATED_PKTS,
-  CNT_IN_UNKNOWN_PROTOS,
-  CNT_REASM_FAILS,
-  CNT_REASM_REQDS,
-} from "../shared/counters.ts";
+import { CNT_IN_HDR_ERRORS, CNT_IN_TRUNCATED_PKTS, CNT_IN_UNKNOWN_PROTOS } from "../shared/counters.ts";
 
 export const IPV4_HEADER: u32 = 20;
 export const IPV6_HEADER: u32 = 40;
@@ -35,18 +29,27 @@ export class IpPacket {
   payload: usize;
   payloadLength: u32;
   ecn: u32;
+  /** A fragment: `payload` is its piece only, the rest of what is here the datagram's. */
+  isFragment: bool;
+  moreFragments: bool;
+  fragmentOffset: u32;
+  fragmentId: u32;
 }
 
-export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 12, 8));
-if (offsetof<IpPacket>() > sizeof<usize>() * 12) ERROR("IpPacket outgrew its place");
+export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 16, 8));
+if (offsetof<IpPacket>() > sizeof<usize>() * 16) ERROR("IpPacket outgrew its place");
 
 function drop(counter: usize): bool {
   count(counter);
   return false;
 }
 
-/** Check and open the IP packet of `length` octets at `at`. False when it was dropped, which is then counted. */
+/**
+ * Check and open the IP packet of `length` octets at `at`. False when it was dropped, which is then counted, or is a
+ * fragment, as `ip.isFragment` then says.
+ */
 export function parseIp(at: usize, length: u32): bool {
+  ip.isFragment = false;
   if (length == 0) return drop(CNT_IN_TRUNCATED_PKTS);
   const version: u32 = load<u8>(at) >> 4;
   if (version == 4) return parseIpv4(at, length);
@@ -62,11 +65,6 @@ function parseIpv4(at: usize, length: u32): bool {
   if (header < IPV4_HEADER || total < header) return drop(CNT_IN_HDR_ERRORS);
   if (total > length) return drop(CNT_IN_TRUNCATED_PKTS);
   if (finish(sum(at, header)) != 0) return drop(CNT_IN_HDR_ERRORS);
-  // More fragments, or not the first: reassembly is not part of the engine yet.
-  if ((load<u16>(at, 6) & 0xff3f) != 0) {
-    count(CNT_REASM_REQDS);
-    return drop(CNT_REASM_FAILS);
-  }
   ip.family = 4;
   ip.at = at;
   ip.length = total;
@@ -76,7 +74,15 @@ function parseIpv4(at: usize, length: u32): bool {
   ip.ecn = load<u8>(at, 1) & 3;
   ip.payload = at + header;
   ip.payloadLength = total - header;
-  return true;
+  const place: u32 = bswap<u16>(load<u16>(at, 6));
+  // More fragments, or not the first.
+  if (place & 0x3fff) {
+    ip.isFragment = true;
+    ip.moreFragments = (place & 0x2000) != 0;
+    ip.fragmentOffset = (place & 0x1fff) << 3;
+    ip.fragmentId = bswap<u16>(load<u16>(at, 4));
+  }
+  return !ip.isFragment;
 }
 
 /** RFC 8200 §3 and §4: extension headers are skipped; an atomic fragment is a whole packet (RFC 6946). */
@@ -91,9 +97,12 @@ function parseIpv6(at: usize, length: u32): bool {
     let octets: u32 = 8;
     if (next == FRAGMENT) {
       // Offset and the M flag must both be zero: the two reserved bits between them may hold anything.
-      if ((load<u16>(payload, 2) & 0xf9ff) != 0) {
-        count(CNT_REASM_REQDS);
-        return drop(CNT_REASM_FAILS);
+      const place: u32 = bswap<u16>(load<u16>(payload, 2));
+      if ((place & 0xfff9) != 0) {
+        ip.isFragment = true;
+        ip.moreFragments = (place & 1) != 0;
+        ip.fragmentOffset = place & 0xfff8;
+        ip.fragmentId = load<u32>(payload, 4);
       }
     } else {
       octets += u32(load<u8>(payload, 1)) << 3;
@@ -104,8 +113,10 @@ function parseIpv6(at: usize, length: u32): bool {
     next = load<u8>(payload);
     payload += octets;
     left -= octets;
+    // What follows is a piece of what was cut, headers or not.
+    if (ip.isFragment) break;
   }
-  if (next == 59) return drop(CNT_IN_UNKNOWN_PROTOS);
+  if (next == 59 && !ip.isFragment) return drop(CNT_IN_UNKNOWN_PROTOS);
   ip.family = 6;
   ip.at = at;
   ip.length = u32(payload - at) + left;
@@ -115,7 +126,7 @@ function parseIpv6(at: usize, length: u32): bool {
   ip.ecn = (load<u8>(at, 1) >> 4) & 3;
   ip.payload = payload;
   ip.payloadLength = left;
-  return true;
+  return !ip.isFragment;
 }
 
 /** The pseudo-header of `length` octets of `protocol` (RFC 9293 §3.1, RFC 8200 §8.1), to be added to the sum over them. */

@@ -5,7 +5,7 @@ import { finish } from "../lifecycle.ts";
 import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
-import { rxArea, rxTable } from "../pool.ts";
+import { rxArea, rxTable, staging } from "../pool.ts";
 import { reset } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import {
@@ -18,16 +18,22 @@ import {
 } from "../shared/counters.ts";
 import { TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
+import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 
 /** Process the `packets` packets of the receive ring. */
 export function arrive(packets: u32): void {
+  expireFragments();
   for (let i: u32 = 0; i < packets; i++) {
     const entry = rxTable + (i << 3);
     count(CNT_IN_RECEIVES);
-    if (!parseIp(rxArea + load<u32>(entry), load<u32>(entry, 4))) continue;
+    if (!parseIp(rxArea + load<u32>(entry), load<u32>(entry, 4))) {
+      if (!ip.isFragment) continue;
+      const whole = fragmentArrives();
+      if (whole == 0 || !parseIp(staging, whole)) continue;
+    }
     if (ip.protocol == PROTOCOL_TCP) tcpArrives();
     else if (ip.protocol == (ip.family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMP6)) icmpArrives();
     else count(CNT_IN_UNKNOWN_PROTOS);

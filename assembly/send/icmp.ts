@@ -1,17 +1,24 @@
 import { addressHigh, addressLow } from "../addresses.ts";
 import { add, finish, sum } from "../checksum.ts";
 import { count } from "../counters.ts";
-import { ECHO_REPLY, ECHO_REPLY6, ICMP_HEADER } from "../packet/icmp.ts";
-import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, pseudoSum } from "../packet/ip.ts";
+import { ECHO_REPLY, ECHO_REPLY6, ICMP_HEADER, UNREACHABLE, UNREACHABLE6 } from "../packet/icmp.ts";
+import { IPV4_HEADER, IPV6_HEADER, ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, pseudoSum } from "../packet/ip.ts";
 import { pathMtu } from "../path.ts";
 import {
+  CNT_ICMP_OUT_DEST_UNREACHS,
   CNT_ICMP_OUT_ECHO_REPS,
   CNT_ICMP_OUT_ERRORS,
   CNT_ICMP_OUT_MSGS,
+  CNT_ICMP_OUT_RATE_LIMIT_GLOBAL,
+  CNT_ICMP_OUT_TIME_EXCDS,
+  CNT_ICMP6_OUT_DEST_UNREACHS,
   CNT_ICMP6_OUT_ECHO_REPLIES,
   CNT_ICMP6_OUT_ERRORS,
   CNT_ICMP6_OUT_MSGS,
+  CNT_ICMP6_OUT_RATE_LIMIT_HOST,
+  CNT_ICMP6_OUT_TIME_EXCDS,
 } from "../shared/counters.ts";
+import { now, SECOND } from "../time.ts";
 import { post } from "./outbox.ts";
 
 /** The message's header, and the addresses it goes between: local, remote. */
@@ -47,4 +54,36 @@ export function answerEcho(): void {
     answer(six ? ECHO_REPLY6 : ECHO_REPLY, 0, load<u32>(ip.payload, 4), body, ip.payloadLength - ICMP_HEADER)
   )
     count(six ? CNT_ICMP6_OUT_ECHO_REPLIES : CNT_ICMP_OUT_ECHO_REPS);
+}
+
+/** Linux's icmp_msgs_per_sec and icmp_msgs_burst: errors in a second, and at once. */
+const ERRORS_PER_SECOND: f64 = 1000;
+const ERRORS_AT_ONCE: f64 = 50;
+let credit: f64 = ERRORS_AT_ONCE;
+let creditAt: f64 = 0;
+
+function mayTell(): bool {
+  credit = min(ERRORS_AT_ONCE, credit + ((now - creditAt) * ERRORS_PER_SECOND) / SECOND);
+  creditAt = now;
+  if (credit < 1) return false;
+  credit--;
+  return true;
+}
+
+/** RFC 1812 §4.3.2.3, RFC 4443 §2.4 (c): an error quotes as much as a packet of these lengths holds. */
+const ERROR_MAX_4: u32 = 576;
+const ERROR_MAX_6: u32 = 1280;
+
+/** Tell where the packet in `ip` came from what is wrong with it. Whether that may be told is the caller's to know. */
+export function sendError(type: u32, code: u32): void {
+  const six = ip.family == 6;
+  if (!mayTell()) {
+    count(six ? CNT_ICMP6_OUT_RATE_LIMIT_HOST : CNT_ICMP_OUT_RATE_LIMIT_GLOBAL);
+    return;
+  }
+  const most = (six ? ERROR_MAX_6 - IPV6_HEADER : ERROR_MAX_4 - IPV4_HEADER) - ICMP_HEADER;
+  if (!answer(type, code, 0, ip.at, min(ip.length, most))) return;
+  if (type == (six ? UNREACHABLE6 : UNREACHABLE))
+    count(six ? CNT_ICMP6_OUT_DEST_UNREACHS : CNT_ICMP_OUT_DEST_UNREACHS);
+  else count(six ? CNT_ICMP6_OUT_TIME_EXCDS : CNT_ICMP_OUT_TIME_EXCDS);
 }
