@@ -20,7 +20,7 @@ const program = makeCommand("synwave", "a TCP/IP engine inside a process", [
   "synwave serve --tun tun0 --address 10.0.0.2/24 --root public",
   "synwave connect --tun tun0 --address 10.0.0.2/24 10.0.0.1 80",
   "synwave replay synwave-demo.pcapng",
-  "synwave script examples/scripts/1-handshake.pkt",
+  "synwave script examples/scripts/01-handshake.pkt",
 ])
   .showHelpAfterError("(synwave --help tells more)")
   .version(version)

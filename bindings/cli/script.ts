@@ -19,7 +19,7 @@ const STATE_COLUMN = 72;
 /** What happens in a packetdrill script, event by event. */
 export function scriptCommand(): Command {
   return makeCommand("script", "run a packetdrill script in virtual time and show what happens", [
-    "synwave script examples/scripts/handshake.pkt",
+    "synwave script examples/scripts/01-handshake.pkt",
     "synwave script lost-syn.pkt --pcapng lost-syn.pcapng",
     "synwave script theirs.pkt --relaxed --define TFO_COOKIE=0123456789abcdef",
     "synwave script basic.pkt --option ip_version=ipv6 --json",

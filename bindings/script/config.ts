@@ -106,6 +106,8 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
   const given = new Map(script.options.map(({ name, value }) => [name, value]));
   for (const [name, value] of Object.entries(overrides)) given.set(name, value);
   const family = familyOf(script, overrides);
+  if (family !== (familyOfName(script.name) ?? family))
+    throw new NotApplicable(`not applicable: the script is not for IPv${family}`);
   const config: Config = {
     family,
     ...ADDRESSES[family],

@@ -66,6 +66,8 @@ interface Blocking {
   tolerance: number;
 }
 
+const oneLine = (text: string) => text.replace(/\\?\s+/g, " ").trim();
+
 /** Run a script against an engine of its own, in virtual time. */
 export async function runScript(script: Script, options: RunOptions = {}): Promise<Run> {
   const recorder = new Recorder();
@@ -158,6 +160,7 @@ export class Runner {
   run(script: Script): Verdict {
     // What the engine's clock says at the script's time 0.
     this.engine.advance(START_MS);
+    if (script.init) this.recorder.add(0, "command", oneLine(script.init.text));
     try {
       for (const event of script.events) this.event(event);
       this.awaitBlocking();
@@ -402,7 +405,7 @@ export class Runner {
   private command(text: string): void {
     const { sysctls, counts, unsupported } = understand(text);
     if (unsupported !== undefined) throw new NotApplicable(unsupported);
-    this.recorder.add(this.now, "command", text.replace(/\s+/g, " ").trim());
+    this.recorder.add(this.now, "command", oneLine(text));
     const late = this.started ? sysctls.find((sysctl) => this.changes(sysctl)) : undefined;
     if (late) throw new NotApplicable(`${late[0]} cannot be changed once packets have been exchanged`);
     for (const { state, count } of counts) {
@@ -426,7 +429,7 @@ export class Runner {
   private code(text: string): void {
     const info = this.find(this.underTest);
     const { failed, skipped } = judge(text, (name) => infoName(name, info), this.variables);
-    this.recorder.add(this.now, "code", text.replace(/\s+/g, " "));
+    this.recorder.add(this.now, "code", oneLine(text));
     for (const reason of skipped) {
       this.skippedAssertions.push(`line ${this.line}: ${reason}`);
       this.recorder.add(this.now, "note", `not judged: ${reason}`);

@@ -37,9 +37,15 @@ const ENGINE: Readonly<
 
 /** Options that change nothing here: no other program competes for ports, urgent text is in line always. */
 const HARMLESS = new Set(
-  ["SO_REUSEADDR", "SO_REUSEPORT", "SO_OOBINLINE", "SO_PRIORITY", "SO_MARK", "SO_INCOMING_CPU"].map(
-    socketOption,
-  ),
+  [
+    "SO_DEBUG",
+    "SO_REUSEADDR",
+    "SO_REUSEPORT",
+    "SO_OOBINLINE",
+    "SO_PRIORITY",
+    "SO_MARK",
+    "SO_INCOMING_CPU",
+  ].map(socketOption),
 );
 
 /** Buffer sizes hold for the whole engine; the runner has read them from the script before it was made. */

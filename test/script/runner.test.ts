@@ -83,7 +83,7 @@ describe("commands and options", () => {
     expect(ignoredSettings).toContain("tcp_frto=2");
   });
 
-  it("a file's name tells its address family, an option overrides it", async () => {
+  it("a file's name tells its address family, an option only where it says nothing", async () => {
     const source = "0 < S 0:0(0) win 5\n+0 > R. 0:0(0) ack 1";
     const version = async (options: object) => {
       const { pcapng } = await run(source, options);
@@ -91,7 +91,9 @@ describe("commands and options", () => {
     };
     expect(await version({ name: "a.pkt" })).toEqual([4, 4]);
     expect(await version({ name: "a-v6.pkt" })).toEqual([6, 6]);
-    expect(await version({ name: "a-v6.pkt", overrides: { ip_version: "ipv4" } })).toEqual([4, 4]);
+    expect(await version({ name: "a.pkt", overrides: { ip_version: "ipv6" } })).toEqual([6, 6]);
+    const { verdict } = await run(source, { name: "a-v6.pkt", overrides: { ip_version: "ipv4" } });
+    expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining("IPv4") });
   });
 
   it.each([["--frobnicate=1"], ["--tolerance_usecs=soon"], ["--ip_version=ipv5"]])(
