@@ -1,5 +1,5 @@
 import { SynwaveError } from "../errors.ts";
-import type { Settings } from "../settings.ts";
+import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { Script, ScriptEvent } from "./ast.ts";
 import { understand } from "./commands.ts";
 import { constant } from "./constants.ts";
@@ -119,13 +119,15 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     strictSegments: false,
     nonFatal: new Set(),
     settings: {},
-    congestion: "cubic",
+    congestion: "",
     ignored: [],
   };
   for (const [name, value] of given) setOption(config, name, value);
   const sysctls = [...initialSysctls(script), ...bufferSizes(script.events)];
   Object.assign(config, settingsFor(sysctls));
-  for (const [key, value] of sysctls) if (key === "tcp_congestion_control") config.congestion = value;
+  const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
+  // As Linux calls it.
+  config.congestion = congestion === "newreno" ? "reno" : congestion;
   return config;
 }
 

@@ -13,6 +13,8 @@ import { ICMP, ICMP_6, type LivePacket, TCP, UDP } from "./wire.ts";
 
 /** How long past its time a packet is waited for, to say when it came instead; microseconds. */
 const PATIENCE = 2_000_000;
+/** How long a packet without a time is waited for: a stack with keepalive has always something to wake up for. */
+const WHOLE_LIFE = 1e6 * 1e6;
 /** RFC 9293 MUST-58: an ACK may be delayed by less than this. */
 const DELAYED_ACK = 500_000;
 const MAY_DIFFER = FIN | PSH | CWR;
@@ -90,7 +92,8 @@ export class Expectations {
       const index = runner.sent.findIndex(({ live }) => matches(live));
       if (index >= 0) return runner.sent.splice(index, 1)[0]!;
       const wake = runner.nextWake();
-      if (wake === undefined || (to !== undefined && wake > to + PATIENCE)) {
+      const limit = to === undefined ? WHOLE_LIFE : to + PATIENCE;
+      if (wake === undefined || wake > limit) {
         const when = to === undefined ? "" : ` at ${(to / 1e6).toFixed(6)} s`;
         throw new Mismatch(`expected > ${packetText(packet)}${when}, got nothing`);
       }

@@ -14,6 +14,9 @@ import type { Lexer } from "./lexer.ts";
 import { optionsLength } from "./tcp-options.ts";
 import { expect, expectNumber, expectWord, takeIf } from "./tokens.ts";
 
+/** What is left of the longest IP packet behind the longest headers. */
+const LONGEST = 65535 - 40 - 60;
+
 /** A packet, its direction being read. */
 export function parsePacket(lexer: Lexer, side: Side): PacketAction {
   const ip = parseIp(lexer, side);
@@ -96,6 +99,8 @@ function parseTcp(lexer: Lexer, side: Side, ip: IpFields, ports: Ports | undefin
   parseSequence(lexer, packet);
   if (packet.seq === undefined && side === "in")
     throw lexer.error(start, "an inbound packet needs its number");
+  if (side === "in" && packet.length > LONGEST)
+    throw lexer.error(start, `a packet cannot hold ${packet.length} octets of text`);
   if (takeIf(lexer, "ack")) {
     packet.ack = expectNumber(lexer, "an acknowledgment number");
     takeIf(lexer, "!");

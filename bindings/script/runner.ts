@@ -43,8 +43,10 @@ export interface Run {
   pcapng(): Uint8Array;
 }
 
-/** Where virtual time starts, milliseconds: anywhere but at zero. */
-const START_MS = 100_000;
+/** Where the engine's clock stands when the script begins, microseconds: anywhere but at zero. */
+const START = 100_000_000;
+/** Most wake-ups at one instant; a stack that wants more will never come to rest. */
+const RESTLESS = 100_000;
 const FIRST_REMOTE_PORT = 33_000;
 /** How long a call waits for one that blocks already, and how much too late a call may end, microseconds. */
 const QUEUE_WAIT = 1_000_000;
@@ -125,6 +127,8 @@ export class Runner {
   private started = false;
   private nextRemotePort = FIRST_REMOTE_PORT;
   private blocking: Blocking | undefined;
+  /** Wake-ups at this instant. */
+  private restless = 0;
   /** When the event before this one happened. */
   private before = 0;
   private line = 1;
@@ -159,7 +163,7 @@ export class Runner {
 
   run(script: Script): Verdict {
     // What the engine's clock says at the script's time 0.
-    this.engine.advance(START_MS);
+    this.engine.advance(this.engineTime);
     if (script.init) this.recorder.add(0, "command", oneLine(script.init.text));
     try {
       for (const event of script.events) this.event(event);
@@ -229,14 +233,15 @@ export class Runner {
 
   /** Milliseconds of the engine's clock. */
   private get engineTime(): number {
-    return START_MS + this.now / 1000;
+    // Divided as the engine does, so that a deadline is not missed by the last bit of a fraction.
+    return (START + this.now) / 1000;
   }
 
   /** When something happens next by itself. */
   nextWake(): number | undefined {
     const deadline = this.engine.nextDeadline();
     const wake = this.blocking?.pending.wake;
-    const engine = deadline === undefined ? undefined : Math.ceil((deadline - START_MS) * 1000 - 0.001);
+    const engine = deadline === undefined ? undefined : Math.ceil(deadline * 1000 - START - 0.001);
     if (engine === undefined || wake === undefined) return engine ?? wake;
     return Math.min(engine, wake);
   }
@@ -253,6 +258,8 @@ export class Runner {
 
   /** Go to `time` and let what is due there happen. */
   step(time: number): void {
+    this.restless = time > this.now ? 0 : this.restless + 1;
+    if (this.restless > RESTLESS) throw new Mismatch("the stack does not come to rest");
     this.now = Math.max(this.now, time);
     this.engine.advance(this.engineTime);
     this.settle();
