@@ -115,6 +115,13 @@ function isBadSource(family: u32, source4: u32, high: u64, low: u64): bool {
   return family == 4 ? isSpecial4(source4) || isSubnetBroadcast(source4) : isSpecial6(high, low);
 }
 
+/** Whether a datagram can be sent to this address: to a host, or to all hosts of a network. */
+export function isSendable(high: u64, low: u64): bool {
+  if (isConnectable(high, low)) return true;
+  const address = u32(low >> 32);
+  return isMapped(high, low) && (address == 0xffffffff || isSubnetBroadcast(address));
+}
+
 /** Whether a connection can be opened to this address: RFC 9293 MUST-46. */
 export function isConnectable(high: u64, low: u64): bool {
   if (isMapped(high, low)) {

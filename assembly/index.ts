@@ -24,6 +24,7 @@ import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
 import { Tcb } from "./tcb.ts";
 import { setNow } from "./time.ts";
+import { udpBind, udpClose, udpInUse, udpReceive, udpSend } from "./udp.ts";
 import { setOption } from "./user-options.ts";
 
 // The crossings: one for a batch of packets, due timers or packets to send, and one for a user call. `now` is in
@@ -96,5 +97,10 @@ export {
   send,
   setOption,
   shutdown,
+  udpBind,
+  udpClose,
+  udpInUse,
+  udpReceive,
+  udpSend,
   writable,
 };

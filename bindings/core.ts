@@ -26,6 +26,11 @@ interface Exports {
   abort(slot: number, generation: number): number;
   forget(slot: number, generation: number): number;
   slotsUsed(): number;
+  udpBind(family: number, port: number): number;
+  udpInUse(family: number, port: number): number;
+  udpSend(slot: number, generation: number, remotePort: number, length: number): number;
+  udpReceive(slot: number, generation: number): number;
+  udpClose(slot: number, generation: number): number;
   setOption(slot: number, generation: number, option: number, value: number): number;
   deadline(slot: number): number;
 }

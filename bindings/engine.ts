@@ -16,6 +16,8 @@ import type {
   Listener,
   ListenOptions,
   TcpInfo,
+  UdpOptions,
+  UdpSocket,
 } from "./types.ts";
 
 const MTU_MIN_4 = 576;
@@ -234,6 +236,11 @@ class SansIoEngine implements Engine {
   connect(options: ConnectOptions): Connection {
     this.core.check();
     return this.manager.connect(options);
+  }
+
+  bindUdp(options: UdpOptions): UdpSocket {
+    this.core.check();
+    return this.manager.bindUdp(options);
   }
 
   counters(): Record<string, number> {

@@ -1,14 +1,24 @@
 import * as control from "../assembly/shared/control.ts";
 import * as result from "../assembly/shared/results.ts";
-import { FREE, LISTEN } from "../assembly/shared/states.ts";
+import { DATAGRAMS, FREE, LISTEN } from "../assembly/shared/states.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
-import { ConnectionHandle, errorFor, type Keeper } from "./connection.ts";
+import { ConnectionHandle, errorFor } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { SynwaveError, show } from "./errors.ts";
 import type { Settings } from "./settings.ts";
 import { readTcpInfo } from "./tcp-info.ts";
-import type { Connection, ConnectOptions, EngineEvent, Listener, ListenOptions, TcpInfo } from "./types.ts";
+import type {
+  Connection,
+  ConnectOptions,
+  EngineEvent,
+  Listener,
+  ListenOptions,
+  TcpInfo,
+  UdpOptions,
+  UdpSocket,
+} from "./types.ts";
+import { UdpHandle, type UdpKeeper } from "./udp.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
@@ -54,16 +64,16 @@ class ListenerHandle implements Listener {
 }
 
 /** What happens once per connection, call or timer: ports, listeners, handles, and the wheel's entries. */
-export class Manager implements Keeper {
+export class Manager implements UdpKeeper {
   readonly core: Core;
   readonly wheel: Wheel;
   private readonly settings: Settings;
   private readonly addresses: readonly Address[];
   private readonly anyAddress: boolean;
   /** Whoever holds the connection or listener in a slot. One that nobody holds has no object. */
-  private readonly holders = new Map<number, ConnectionHandle | ListenerHandle>();
+  private readonly holders = new Map<number, ConnectionHandle | ListenerHandle | UdpHandle>();
   /** Holders with events to poll, each once. */
-  private told: (ConnectionHandle | ListenerHandle)[] = [];
+  private told: (ConnectionHandle | ListenerHandle | UdpHandle)[] = [];
   /** Connections that ended in the drain under way and may be forgotten behind it. */
   private readonly ended: ConnectionHandle[] = [];
   private readonly portCounters = new Uint16Array(PORT_COUNTERS);
@@ -107,7 +117,7 @@ export class Manager implements Keeper {
     if (flags & control.EV_FREED) this.holders.delete(slot);
   }
 
-  private tell(holder: ConnectionHandle | ListenerHandle, news: number, error: number): void {
+  private tell(holder: ConnectionHandle | ListenerHandle | UdpHandle, news: number, error: number): void {
     if (holder.pending === 0) this.told.push(holder);
     holder.pending |= news;
     if (holder instanceof ConnectionHandle && news & FINAL) {
@@ -129,6 +139,10 @@ export class Manager implements Keeper {
       holder.pending = 0;
       if (holder instanceof ListenerHandle) {
         if (flags & control.EV_ACCEPTED) events.push({ type: "accepted", listener: holder });
+        continue;
+      }
+      if (holder instanceof UdpHandle) {
+        if (!holder.closed) events.push({ type: "datagram", socket: holder });
         continue;
       }
       const connection = holder;
@@ -155,7 +169,7 @@ export class Manager implements Keeper {
     const family = bound ? bound.family : 0;
     const stage = () => this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
     stage();
-    const chosen = port || this.freeListenerPort(family);
+    const chosen = port || this.freePort((one) => this.core.call.listenerInUse(family, one), "listened on");
     const limit = Math.min(backlog, this.settings.somaxconn);
     const slot = this.core.call.listen(family, chosen, limit);
     if (slot === result.ERR_IN_USE)
@@ -169,15 +183,35 @@ export class Manager implements Keeper {
     return listener;
   }
 
-  private freeListenerPort(family: number): number {
+  bindUdp(options: UdpOptions): UdpSocket {
+    const { port, address } = options;
+    checkPort(port, "port", 0);
+    const bound = address === undefined ? undefined : this.ownAddress(address, "address");
+    const family = bound ? bound.family : 0;
+    this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
+    const chosen = port || this.freePort((one) => this.core.call.udpInUse(family, one), "bound");
+    const slot = this.core.call.udpBind(family, chosen);
+    if (slot === result.ERR_IN_USE)
+      throw new SynwaveError(
+        "EADDRINUSE",
+        `port ${chosen} is already bound at ${address ?? "every address"}`,
+      );
+    if (slot < 0) throw new SynwaveError("ENOMEM", `no memory for a UDP socket on port ${chosen}`);
+    const socket = new UdpHandle(this, slot, chosen, address);
+    this.holders.set(slot, socket);
+    return socket;
+  }
+
+  /** An ephemeral port that nobody listens on, or is bound to. */
+  private freePort(isUsed: (port: number) => number, what: string): number {
     const [first, last] = this.settings.ipLocalPortRange;
     const count = last - first + 1;
     const offset = this.nextPort(0);
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
-      if (!this.core.call.listenerInUse(family, port)) return port;
+      if (!isUsed(port)) return port;
     }
-    throw new SynwaveError("EADDRINUSE", `every port from ${first} to ${last} is listened on`);
+    throw new SynwaveError("EADDRINUSE", `every port from ${first} to ${last} is ${what}`);
   }
 
   accept(listener: ListenerHandle): Connection | undefined {
@@ -262,7 +296,7 @@ export class Manager implements Keeper {
     return address;
   }
 
-  private localFor(remote: Address, given: string | undefined): Address {
+  localFor(remote: Address, given: string | undefined): Address {
     if (given !== undefined) {
       const local = this.ownAddress(given, "localAddress");
       if (local.family !== remote.family)
@@ -291,7 +325,7 @@ export class Manager implements Keeper {
     for (let slot = 0; slot < end; slot++) {
       const at = core.slot(slot);
       const state = core.bytes[at + tcb.TCB_STATE]!;
-      if (state === FREE || state === LISTEN) continue;
+      if (state === FREE || state === LISTEN || state === DATAGRAMS) continue;
       const family = core.bytes[at + tcb.TCB_FAMILY]!;
       list.push({
         localAddress: formatAddress(core.bytes, at + tcb.TCB_LOCAL_ADDRESS, family),

@@ -239,7 +239,8 @@ class Driver implements SocketHost {
           try {
             if (event.type === "accepted")
               (event.listener.context as ListenerHandler | undefined)?.onAccepted();
-            else (event.connection.context as ConnectionHandler | undefined)?.onConnectionEvent(event.type);
+            else if (event.type !== "datagram")
+              (event.connection.context as ConnectionHandler | undefined)?.onConnectionEvent(event.type);
           } catch (error) {
             rethrowLater(error);
           }

@@ -160,6 +160,45 @@ export interface Listener {
   close(): void;
 }
 
+export interface UdpOptions {
+  /** 0: one nobody uses, from `ipLocalPortRange`. */
+  port: number;
+  /** Default: every address of this host, of both families. */
+  address?: string;
+}
+
+export interface SendOptions {
+  address: string;
+  port: number;
+  /** Default: the address the socket is bound to, else the first of the remote address's family. */
+  localAddress?: string;
+}
+
+export interface Datagram {
+  /** The caller's to keep. */
+  bytes: Uint8Array;
+  remoteAddress: string;
+  remotePort: number;
+  /** The address it was sent to: one of this host, or a broadcast address. */
+  localAddress: string;
+}
+
+/** A UDP socket: datagrams from anybody and to anybody. */
+export interface UdpSocket {
+  readonly port: number;
+  readonly address: string | undefined;
+  context: unknown;
+  /** Queue one datagram. What is larger than the path's MTU leaves in fragments.
+   * @throws SynwaveError EMSGSIZE when longer than any packet; ENOBUFS when too much waits to be sent; EINVAL or
+   * EADDRNOTAVAIL for an address there is none to send to, or from; EBADF after `close` */
+  send(bytes: Uint8Array, options: SendOptions): void;
+  /** The datagram that has waited longest; undefined when none waits.
+   * @throws SynwaveError EBADF after `close` */
+  receive(): Datagram | undefined;
+  /** What waits to be read is lost. */
+  close(): void;
+}
+
 export type EngineEvent =
   | { type: "established"; connection: Connection }
   /** Text, end of stream or an error waits for `read`. */
@@ -172,6 +211,8 @@ export type EngineEvent =
   | { type: "closed"; connection: Connection }
   /** The peer refused or reset it: `connection.error` says which. */
   | { type: "reset"; connection: Connection }
+  /** At least one datagram waits for `receive`. */
+  | { type: "datagram"; socket: UdpSocket }
   | { type: "timedOut"; connection: Connection }
   /** What was sent came to nothing `tcpRetries1` times in a row; retransmission goes on (RFC 9293 §3.8.3). */
   | { type: "retrying"; connection: Connection };
@@ -194,6 +235,9 @@ export interface Engine {
   poll(): EngineEvent[];
   listen(options: ListenOptions): Listener;
   connect(options: ConnectOptions): Connection;
+  /** A UDP socket.
+   * @throws SynwaveError EADDRINUSE, EADDRNOTAVAIL, EINVAL */
+  bindUdp(options: UdpOptions): UdpSocket;
   /** Counters by their Linux SNMP and TcpExt names. */
   counters(): Record<string, number>;
   connections(): {

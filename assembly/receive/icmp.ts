@@ -1,4 +1,4 @@
-import { isAnswerableFrom } from "../addresses.ts";
+import { addressHigh, addressLow, isAnswerableFrom } from "../addresses.ts";
 import { count } from "../counters.ts";
 import { lookupSegment } from "../demux.ts";
 import { finish } from "../lifecycle.ts";
@@ -22,9 +22,9 @@ import {
   UNREACHABLE,
   UNREACHABLE6,
 } from "../packet/icmp.ts";
-import { ip, PROTOCOL_TCP } from "../packet/ip.ts";
+import { ip, PROTOCOL_TCP, PROTOCOL_UDP } from "../packet/ip.ts";
 import { segment } from "../packet/segment.ts";
-import { packetTooBig } from "../path.ts";
+import { learnPath, packetTooBig, pathMtu } from "../path.ts";
 import { answerEcho } from "../send/icmp.ts";
 import { Seq } from "../seq.ts";
 import { EV_RESET } from "../shared/control.ts";
@@ -56,6 +56,7 @@ import {
 import { ERR_NET_UNREACHABLE, ERR_NO_PROTOCOL, ERR_REFUSED, ERR_UNREACHABLE } from "../shared/results.ts";
 import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
+import { isUdpSource } from "../udp.ts";
 
 // What ICMP says of packets of ours, RFC 1122 §3.2.2 and §4.2.3.9, RFC 5927. Anyone on the path's edge can forge it: it
 // counts only when it quotes a segment in flight, and ends no connection that is synchronized.
@@ -162,6 +163,7 @@ function errorArrives(tooBig: bool): void {
     return;
   }
   if (quote.protocol == PROTOCOL_TCP) tcpError(tooBig);
+  else if (quote.protocol == PROTOCOL_UDP && tooBig) udpTooBig();
 }
 
 function tcpError(tooBig: bool): void {
@@ -193,6 +195,20 @@ function tcpError(tooBig: bool): void {
     // Nobody has heard of a connection that a peer began and never finished.
     finish(tcb, error, tcb.passive ? 0 : EV_RESET);
   } else tcb.softError = i8(error);
+}
+
+const remote = memory.data(16, 8);
+
+/** RFC 8085 §3.2: what a socket of ours sent will be cut smaller from now on. */
+function udpTooBig(): void {
+  const family = ip.family;
+  if (!isUdpSource(family, quote.source, bswap<u16>(load<u16>(quote.transport)))) {
+    malformed();
+    return;
+  }
+  store<u64>(remote, addressHigh(family, quote.destination));
+  store<u64>(remote, addressLow(family, quote.destination), 8);
+  learnPath(family, remote, mtuTold(), pathMtu(remote));
 }
 
 /** RFC 1191 §5: sizes that links have, for routers that say nothing of theirs. */

@@ -2,7 +2,7 @@ import { addressHigh, addressLow, isAnswerable } from "../addresses.ts";
 import { count } from "../counters.ts";
 import { lookupListener, lookupSegment } from "../demux.ts";
 import { finish } from "../lifecycle.ts";
-import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, parseIp } from "../packet/ip.ts";
+import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
 import { rxArea, rxTable, staging } from "../pool.ts";
@@ -18,6 +18,7 @@ import {
 } from "../shared/counters.ts";
 import { TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
+import { udpArrives } from "../udp.ts";
 import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
@@ -36,6 +37,7 @@ export function arrive(packets: u32): void {
     }
     if (ip.protocol == PROTOCOL_TCP) tcpArrives();
     else if (ip.protocol == (ip.family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMP6)) icmpArrives();
+    else if (ip.protocol == PROTOCOL_UDP) udpArrives();
     else count(CNT_IN_UNKNOWN_PROTOS);
   }
 }

@@ -79,3 +79,5 @@ export const EV_DEADLINE = 128;
 export const EV_FREED = 256;
 /** Retransmissions have reached R1 (RFC 9293 §3.8.3). */
 export const EV_RETRYING = 512;
+/** A datagram waits to be read. */
+export const EV_DATAGRAM = 65536;

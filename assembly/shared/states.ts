@@ -12,3 +12,5 @@ export const CLOSE_WAIT = 8;
 export const LAST_ACK = 9;
 export const LISTEN = 10;
 export const CLOSING = 11;
+/** Not a connection at all: a UDP socket. */
+export const DATAGRAMS = 32;

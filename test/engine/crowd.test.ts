@@ -67,6 +67,7 @@ async function crowd({ connections, length, memory, chances }: Crowd) {
       }
       return;
     }
+    if (event.type === "datagram") return;
     const end = event.connection.context as End | undefined;
     if (event.type === "reset" || event.type === "timedOut") throw event.connection.error;
     if (event.type === "established" || event.type === "writable") end?.onWritable();
