@@ -26,6 +26,6 @@ export function readScript(source: string, options: SourceOptions): Script {
  * Read a script and run it.
  * @throws ScriptSyntaxError
  */
-export function runSource(source: string, options: SourceOptions): Promise<Run> {
+export async function runSource(source: string, options: SourceOptions): Promise<Run> {
   return runScript(readScript(source, options), options);
 }
