@@ -164,6 +164,20 @@ describe("SYN and accept queues", () => {
     expect(first.expect({ flags: "SA", ack: 1 }).srcPort).toBe(80);
   });
 
+  it("[4987-6] hold connections rather than send cookies while there is room", async () => {
+    const engine = await makeEngine({ settings: { tcpMaxSynBacklog: 2 } });
+    const listener = engine.listen({ port: 80 });
+    const peer = new Peer(engine);
+    peer.send({ flags: "S", options: { mss: 1460, ws: 7 } });
+    // A cookie could not remember the window scale, nor come again by itself.
+    expect(peer.expect({ flags: "SA" }).options.ws).toBeDefined();
+    peer.wait(SECOND);
+    peer.expect({ flags: "SA" });
+    peer.send({ seq: 1, ack: 1 });
+    expect(listener.accept()!.info().sndWscale).toBe(7);
+    expect(engine.counters().SyncookiesSent).toBe(0);
+  });
+
   it("[4987-2] give up half-open connections sooner when told to", async () => {
     const engine = await makeEngine({ settings: { tcpSynackRetries: 1 } });
     engine.listen({ port: 80 });

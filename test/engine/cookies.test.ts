@@ -71,7 +71,7 @@ describe("SYN cookies", () => {
     expect(listener.accept()?.info().sndMss).toBe(used);
   });
 
-  it("are refused when they were guessed, altered, or sent to somebody else", async () => {
+  it("[seed-3] are refused when they were guessed, altered, or sent to somebody else", async () => {
     const { engine, listener, peer } = await flooded();
     peer.send({ flags: "S" });
     peer.take();
@@ -87,7 +87,7 @@ describe("SYN cookies", () => {
     expect(engine.counters().SyncookiesFailed).toBe(5);
   });
 
-  it("are good for a minute at least, and not for three", async () => {
+  it("[seed-3] are good for a minute at least, and not for three", async () => {
     for (const [wait, good] of [
       [60_000, true],
       [180_000, false],
@@ -138,7 +138,7 @@ describe("SYN cookies", () => {
     expect(listener.accept()?.state).toBe("ESTABLISHED");
   });
 
-  it("hold no memory through 20,000 spoofed SYNs, in which an honest client connects", async () => {
+  it("[seed-2] [4987-5] hold no memory through 20,000 spoofed SYNs, in which an honest client connects", async () => {
     const engine = await makeEngine({ memory: 2 * 2 ** 20 });
     const listener = engine.listen({ port: 80 });
     const most = () => engine.connections().length;
