@@ -77,7 +77,7 @@ export function beginConnection(tcb: Tcb): void {
   const random = hash6(CTL_HASH_KEY, at + TCB_LOCAL_ADDRESS, at + TCB_REMOTE_ADDRESS, ports);
   // RFC 6437 §3: a flow label per flow, hard to guess. The identification only has to differ from flow to flow, for
   // every packet says "don't fragment" (RFC 6864).
-  tcb.flowLabel = random & 0xfffff;
+  tcb.flow = random & 0xfffff;
   tcb.ipId = u16(random >> 16);
 
   setIss(tcb, Seq.of(isn(tcb.family, local, tcb.localPort, remote, tcb.remotePort, CTL_SECRET, now)));

@@ -34,11 +34,12 @@ import {
   TCB_FIN_QUEUED,
   TCB_FIN_RECEIVED,
   TCB_FIN_SENT,
-  TCB_FLOW_LABEL,
+  TCB_FLOW,
   TCB_GENERATION,
   TCB_HASH_NEXT,
   TCB_HEARD_AT,
   TCB_HELD,
+  TCB_HOPS,
   TCB_IN_ACCEPT,
   TCB_IN_EVENTS,
   TCB_IN_MEMORY,
@@ -143,7 +144,8 @@ export class Tcb {
   orphan: u8;
   slot: u32;
   generation: u32;
-  flowLabel: u32;
+  /** Traffic class and flow label, as in the first word of an IPv6 header. */
+  flow: u32;
   pseudo: u16;
   ipId: u16;
 
@@ -286,6 +288,8 @@ export class Tcb {
   // Segments as peer and path take them. Written by lifecycle.ts and path.ts.
   peerMss: u16;
   mayFragment: u8;
+  /** Hop limit; 0 is the setting's. Written by user-options.ts. */
+  hops: u8;
   pmtuUntil: u32;
 
   @inline static at(slot: usize): Tcb {
@@ -337,7 +341,7 @@ if (offsetof<Tcb>("held") != TCB_HELD) ERROR("layout drift: held");
 if (offsetof<Tcb>("orphan") != TCB_ORPHAN) ERROR("layout drift: orphan");
 if (offsetof<Tcb>("slot") != TCB_SLOT) ERROR("layout drift: slot");
 if (offsetof<Tcb>("generation") != TCB_GENERATION) ERROR("layout drift: generation");
-if (offsetof<Tcb>("flowLabel") != TCB_FLOW_LABEL) ERROR("layout drift: flowLabel");
+if (offsetof<Tcb>("flow") != TCB_FLOW) ERROR("layout drift: flow");
 if (offsetof<Tcb>("pseudo") != TCB_PSEUDO) ERROR("layout drift: pseudo");
 if (offsetof<Tcb>("ipId") != TCB_IP_ID) ERROR("layout drift: ipId");
 if (offsetof<Tcb>("hashNext") != TCB_HASH_NEXT) ERROR("layout drift: hashNext");
@@ -442,6 +446,7 @@ if (<i32>offsetof<Tcb>("softError") != TCB_SOFT_ERROR) ERROR("layout drift: soft
 if (<i32>offsetof<Tcb>("pmtu") != TCB_PMTU) ERROR("layout drift: pmtu");
 if (<i32>offsetof<Tcb>("peerMss") != TCB_PEER_MSS) ERROR("layout drift: peerMss");
 if (<i32>offsetof<Tcb>("mayFragment") != TCB_MAY_FRAGMENT) ERROR("layout drift: mayFragment");
+if (<i32>offsetof<Tcb>("hops") != TCB_HOPS) ERROR("layout drift: hops");
 if (<i32>offsetof<Tcb>("pmtuUntil") != TCB_PMTU_UNTIL) ERROR("layout drift: pmtuUntil");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -4,6 +4,8 @@ import { ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
 import {
   OPT_CORK,
+  OPT_DSCP,
+  OPT_HOP_LIMIT,
   OPT_KEEP_ALIVE,
   OPT_KEEP_COUNT,
   OPT_KEEP_IDLE,
@@ -15,6 +17,9 @@ import {
 } from "./shared/user-options.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND } from "./time.ts";
+
+/** DSCP stands above ECN in the traffic class, which stands above the flow label. */
+const DSCP_SHIFT: u32 = 22;
 
 /** Set an option of shared/user-options.ts on a connection; the manager has checked the value. */
 export function setOption(slot: u32, generation: u32, option: u32, value: u32): i32 {
@@ -31,6 +36,8 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
   } else if (option == OPT_USER_TIMEOUT) tcb.userTimeout = f64(value) * MILLISECOND;
   else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
   else if (option == OPT_MAX_SEGMENT) setMaxSegment(tcb, value);
+  else if (option == OPT_DSCP) tcb.flow = (tcb.flow & 0xfffff) | (value << DSCP_SHIFT);
+  else if (option == OPT_HOP_LIMIT) tcb.hops = u8(value);
   else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
     else if (option == OPT_KEEP_IDLE) tcb.keepIdle = value;

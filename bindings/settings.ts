@@ -45,6 +45,8 @@ export interface Settings {
   tcpKeepaliveTime: number;
   tcpKeepaliveIntvl: number;
   tcpKeepaliveProbes: number;
+  /** TTL or hop limit of TCP segments (64). */
+  ipDefaultTtl: number;
   /** Only "newreno". */
   tcpCongestionControl: "newreno";
 }
@@ -71,6 +73,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpKeepaliveTime: 7200,
   tcpKeepaliveIntvl: 75,
   tcpKeepaliveProbes: 9,
+  ipDefaultTtl: 64,
   tcpCongestionControl: "newreno",
 };
 
@@ -81,6 +84,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   somaxconn: [1, 65535],
   tcpSynRetries: [0, 127, control.SET_SYN_RETRIES],
   tcpSynackRetries: [0, 127, control.SET_SYNACK_RETRIES],
+  ipDefaultTtl: [1, 255, control.SET_DEFAULT_TTL],
   tcpRetries1: [0, 127, control.SET_RETRIES1],
   tcpRetries2: [0, 127, control.SET_RETRIES2],
   tcpOrphanRetries: [0, 127, control.SET_ORPHAN_RETRIES],

@@ -109,6 +109,10 @@ export interface ConnectionOptions {
   linger: number | undefined;
   /** Octets of the largest segment to send and, when set before the SYN has gone, to ask for; 88 to 65535. */
   maxSegment: number;
+  /** Differentiated services code point of the packets sent from now on, 0 to 63. */
+  dscp: number;
+  /** TTL or hop limit of the packets sent from now on, 1 to 255. Default `ipDefaultTtl`. */
+  hopLimit: number;
 }
 
 export type ConnectionOption = keyof ConnectionOptions;

@@ -14,6 +14,8 @@ const OPTIONS: { [name in ConnectionOption]: readonly [number, true] | readonly 
   userTimeout: [options.OPT_USER_TIMEOUT, 0, 0x7fffffff],
   linger: [options.OPT_LINGER_RESET, 0, 65535],
   maxSegment: [options.OPT_MAX_SEGMENT, 88, 65535],
+  dscp: [options.OPT_DSCP, 0, 63],
+  hopLimit: [options.OPT_HOP_LIMIT, 1, 255],
 };
 
 /**

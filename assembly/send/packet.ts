@@ -4,7 +4,8 @@ import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
 import { TCP_HEADER } from "../packet/segment.ts";
 import { txArea, txTable } from "../pool.ts";
 import { Seq } from "../seq.ts";
-import { CTL_TX_USED } from "../shared/control.ts";
+import { setting } from "../settings.ts";
+import { CTL_TX_USED, SET_DEFAULT_TTL } from "../shared/control.ts";
 import { CNT_OUT_REQUESTS, CNT_OUT_SEGS } from "../shared/counters.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "../shared/tcb-layout.ts";
 import { Stream } from "../stream.ts";
@@ -17,9 +18,8 @@ let packets: u32 = 0;
 let packetLimit: u32 = 0;
 let octetLimit: u32 = 0;
 
-const TTL: u32 = 64;
 /** Version 4, header of five words, no DSCP, no ECN; then, in the fourth word, don't fragment. */
-const IPV4_START: u16 = 0x0045;
+const IPV4_START: u32 = 0x0045;
 const DONT_FRAGMENT: u16 = 0x0040;
 /** With the identification, that routers may fragment the packet: the path is narrower than we go (path.ts). */
 const MAY_FRAGMENT: u32 = 0x10000;
@@ -68,7 +68,8 @@ export function writePorts(to: usize, source: u32, destination: u32): void {
 /**
  * Finish the packet whose TCP header of `headerLength` octets stands at nextTcp(): checksum it, given the sum over
  * `textLength` octets of text behind it and over both addresses and the protocol (`pseudo`); put the IP header before it
- * and enter it in the table. `addresses` are 16 octets local, 16 octets remote.
+ * and enter it in the table. `addresses` are 16 octets local, 16 octets remote; `flow` is the traffic class and, for IPv6,
+ * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual.
  */
 export function commit(
   family: u32,
@@ -78,7 +79,8 @@ export function commit(
   textLength: u32,
   textSum: u32,
   ipId: u32,
-  flowLabel: u32,
+  flow: u32,
+  hops: u32,
 ): void {
   const at = txArea + used;
   const tcpLength = headerLength + textLength;
@@ -86,21 +88,22 @@ export function commit(
   const total = add(add(sum(tcp, headerLength), textSum), add(pseudo, bswap<u16>(u16(tcpLength))));
   store<u16>(tcp, u16(finish(total)), 16);
   let length: u32;
+  const ttl: u32 = hops ? hops : setting(SET_DEFAULT_TTL);
   if (family == 4) {
     length = IPV4_HEADER + tcpLength;
-    store<u16>(at, IPV4_START);
+    store<u16>(at, u16(IPV4_START | ((flow >>> 20) << 8)));
     store<u16>(at, bswap<u16>(u16(length)), 2);
     store<u16>(at, bswap<u16>(u16(ipId)), 4);
     store<u16>(at, ipId & MAY_FRAGMENT ? 0 : DONT_FRAGMENT, 6);
-    store<u32>(at, TTL | (PROTOCOL_TCP << 8), 8);
+    store<u32>(at, ttl | (PROTOCOL_TCP << 8), 8);
     store<u32>(at, load<u32>(addresses, 12), 12);
     store<u32>(at, load<u32>(addresses, 28), 16);
     store<u16>(at, u16(finish(sum(at, IPV4_HEADER))), 10);
   } else {
     length = IPV6_HEADER + tcpLength;
-    store<u32>(at, bswap<u32>(0x60000000 | flowLabel));
+    store<u32>(at, bswap<u32>(0x60000000 | flow));
     store<u16>(at, bswap<u16>(u16(tcpLength)), 4);
-    store<u16>(at, u16(PROTOCOL_TCP | (TTL << 8)), 6);
+    store<u16>(at, u16(PROTOCOL_TCP | (ttl << 8)), 6);
     store<u64>(at, load<u64>(addresses), 8);
     store<u64>(at, load<u64>(addresses, 8), 16);
     store<u64>(at, load<u64>(addresses, 16), 24);
@@ -131,7 +134,7 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
   tcb.segsOut++;
   const addresses = changetype<usize>(tcb) + TCB_LOCAL_ADDRESS;
   const tag: u32 = tcb.mayFragment ? id | MAY_FRAGMENT : id;
-  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, tag, tcb.flowLabel);
+  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, tag, tcb.flow, tcb.hops);
 }
 
 /** Copy `length` octets of a stream behind a header of even length and return their sum. */

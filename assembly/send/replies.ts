@@ -17,8 +17,8 @@ import { commit, fits, ipHeader, nextTcp, writePorts, writeTcp } from "./packet.
 const RECORDS: u32 = 512;
 const MSS_OPTION: u32 = 4;
 const RECORD: u32 = 56;
-// An entry: local address 0, remote address 16, ports 32 and 34, SEQ 36, ACK 40, flags 44, family 48; of a SYN,ACK also
-// the MSS 52 and the window 54.
+// An entry: local address 0, remote address 16, ports 32 and 34, SEQ 36, ACK 40, flags 44, family 48, hop limit 49; of a
+// SYN,ACK also the MSS 52 and the window 54, of a connection's reset its flow 52.
 const ring = memory.data(512 * 56, 8);
 let head: u32 = 0;
 let waiting: u32 = 0;
@@ -40,6 +40,7 @@ function put(at: usize, localPort: u32, remotePort: u32, seq: Seq, ack: Seq, fla
   store<u32>(at, ack.u32, 40);
   store<u32>(at, flags, 44);
   store<u32>(at, family, 48);
+  store<u32>(at, 0, 52);
 }
 
 function answer(seq: Seq, ack: Seq, flags: u32): usize {
@@ -77,19 +78,23 @@ export function resetConnection(tcb: Tcb): void {
   if (at == 0) return;
   memory.copy(at, changetype<usize>(tcb) + TCB_LOCAL_ADDRESS, 32);
   put(at, tcb.localPort, tcb.remotePort, tcb.sndNxt, tcb.rcvNxt, RST | ACK, tcb.family);
+  store<u8>(at, tcb.hops, 49);
+  store<u32>(at, tcb.flow, 52);
 }
 
 /** Move replies into the batch. False when it is full before they are all in. */
 export function emitReplies(): bool {
   while (waiting) {
     const at = ring + head * RECORD;
-    const family = load<u32>(at, 48);
+    const family: u32 = load<u8>(at, 48);
     if (!fits(ipHeader(family) + TCP_HEADER + MSS_OPTION)) return false;
     const to = nextTcp(family);
     const flags = load<u32>(at, 44);
     let length = TCP_HEADER;
     let window: u32 = 0;
+    let flow = load<u32>(at, 52);
     if (flags & SYN) {
+      flow = 0;
       length += writeSynOptions(to + TCP_HEADER, load<u16>(at, 52), -1);
       window = load<u16>(at, 54);
     }
@@ -98,7 +103,7 @@ export function emitReplies(): bool {
     // The fixed octets of a mapped address would spoil the sum.
     const skip: u32 = family == 4 ? 12 : 0;
     const addresses = add(sum(at + skip, 16 - skip), sum(at + 16 + skip, 16 - skip));
-    commit(family, at, add(addresses, PROTOCOL_TCP << 8), length, 0, 0, 0, 0);
+    commit(family, at, add(addresses, PROTOCOL_TCP << 8), length, 0, 0, 0, flow, load<u8>(at, 49));
     if (flags & RST) count(CNT_OUT_RSTS);
     head = (head + 1) & (RECORDS - 1);
     waiting--;

@@ -51,6 +51,7 @@ export const SET_KEEPALIVE_PROBES = 408;
 export const SET_SYNCOOKIES = 412;
 export const SET_RETRIES1 = 480;
 export const SET_ORPHAN_RETRIES = 484;
+export const SET_DEFAULT_TTL = 488;
 
 export const CTL_COUNTERS = 1024;
 

@@ -11,7 +11,7 @@ export const TCB_HELD = 38;
 export const TCB_ORPHAN = 39;
 export const TCB_SLOT = 40;
 export const TCB_GENERATION = 44;
-export const TCB_FLOW_LABEL = 48;
+export const TCB_FLOW = 48;
 export const TCB_PSEUDO = 52;
 export const TCB_IP_ID = 54;
 
@@ -141,6 +141,7 @@ export const TCB_MAX_SEGMENT = 470;
 
 export const TCB_PEER_MSS = 472;
 export const TCB_MAY_FRAGMENT = 474;
+export const TCB_HOPS = 475;
 export const TCB_PMTU_UNTIL = 476;
 
 export const TCB_END = 480;

@@ -13,3 +13,6 @@ export const OPT_USER_TIMEOUT = 7;
 export const OPT_LINGER_RESET = 8;
 /** Octets; 0 for none. */
 export const OPT_MAX_SEGMENT = 9;
+export const OPT_DSCP = 10;
+/** 0 is the setting's. */
+export const OPT_HOP_LIMIT = 11;

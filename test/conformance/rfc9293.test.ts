@@ -98,6 +98,63 @@ describe("what is sent", () => {
     for (const { src } of sent) expect(src).toBe("198.51.100.1");
   });
 
+  it.each(["192.0.2.1", "2001:db8::1"])(
+    "[9293-MUST-48] [9293-SHLD-21] [9293-SHLD-22] from %s bears the DSCP that is set, unchanged, from then on",
+    async (engineAddress) => {
+      const engine = await makeEngine();
+      const peerAddress = engineAddress === "192.0.2.1" ? "192.0.2.2" : "2001:db8::2";
+      const peer = new Peer(engine, { engineAddress, peerAddress });
+      const connection = engine.connect({ remoteAddress: peerAddress, remotePort: 40_000 });
+      const other = engine.connect({ remoteAddress: peerAddress, remotePort: 40_001 });
+      connection.setOption("dscp", 46);
+      peer.enginePort = connection.localPort;
+      expect(peer.take().map(({ dstPort, tos }) => [dstPort, tos])).toEqual([
+        [40_000, 46 << 2],
+        [40_001, 0],
+      ]);
+      other.abort();
+      peer.send({ flags: "SA", seq: 0, ack: 1 });
+      expect(peer.expect({ flags: "A" }).tos).toBe(46 << 2);
+      connection.setOption("dscp", 10);
+      connection.write(Buffer.from("x"));
+      expect(peer.expect({ text: "x" }).tos).toBe(10 << 2);
+      expect(peer.expectWithin(5000, { text: "x" }).tos).toBe(10 << 2);
+      connection.abort();
+      const reset = peer.expect({ flags: "RA" });
+      expect(reset.tos).toBe(10 << 2);
+      for (const wrong of [-1, 64, 1.5])
+        expect(() => connection.setOption("dscp", wrong)).toThrow(String(wrong));
+    },
+  );
+
+  it.each(["192.0.2.1", "2001:db8::1"])(
+    "[9293-MUST-49] from %s bears the hop limit that is set, for all or for one",
+    async (engineAddress) => {
+      const engine = await makeEngine({ settings: { ipDefaultTtl: 99 } });
+      const peerAddress = engineAddress === "192.0.2.1" ? "192.0.2.2" : "2001:db8::2";
+      const peer = new Peer(engine, { engineAddress, peerAddress });
+      peer.send({ flags: "S", seq: 0 });
+      expect(peer.expect({ flags: "RA" }).ttl).toBe(99);
+      const usual = new Peer(engine, { engineAddress, peerAddress, peerPort: 40_002 });
+      const untouched = engine.connect({ remoteAddress: peerAddress, remotePort: 40_002 });
+      expect(usual.expect({ flags: "S" }).ttl).toBe(99);
+      untouched.abort();
+      const next = new Peer(engine, { engineAddress, peerAddress });
+      const connection = engine.connect({ remoteAddress: peerAddress, remotePort: 40_000 });
+      connection.setOption("hopLimit", 17);
+      next.enginePort = connection.localPort;
+      expect(next.expect({ flags: "S" }).ttl).toBe(17);
+      next.send({ flags: "SA", seq: 0, ack: 1 });
+      connection.write(Buffer.from("x"));
+      connection.abort();
+      const sent = next.take();
+      expect(sent.length).toBeGreaterThan(1);
+      for (const { ttl } of sent) expect(ttl).toBe(17);
+      const { ttl } = parse((await synOfPlainEngine(engineAddress, peerAddress))[0]!);
+      expect(ttl).toBe(64);
+    },
+  );
+
   it("[9293-MAY-3] [9293-MAY-4] carries MSS even where it is the default, and is never to be fragmented", async () => {
     const engine = await makeEngine({ addresses: ["192.0.2.1"], mtu: 576 });
     const peer = new Peer(engine);
@@ -126,6 +183,13 @@ describe("what is sent", () => {
     peer.silence();
   });
 });
+
+/** The SYN of an engine nobody told anything about hop limits. */
+async function synOfPlainEngine(own: string, remoteAddress: string): Promise<Uint8Array[]> {
+  const engine = await makeEngine({ addresses: [own] });
+  engine.connect({ remoteAddress, remotePort: 1 });
+  return engine.transmit(0);
+}
 
 describe("what arrives", () => {
   it("[9293-X-1] may have reserved bits set", async () => {
