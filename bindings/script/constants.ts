@@ -74,6 +74,7 @@ export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
+export const SOL_UDP = 17;
 export const SOL_IP = 0;
 export const SOL_IPV6 = 41;
 
@@ -97,7 +98,7 @@ const NAMES: Readonly<Record<string, number>> = {
   SOL_IP,
   SOL_TCP,
   SOL_IPV6,
-  SOL_UDP: 17,
+  SOL_UDP,
   O_RDONLY: 0,
   O_WRONLY: 1,
   O_RDWR,

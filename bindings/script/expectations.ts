@@ -146,8 +146,13 @@ export class Expectations {
     return this.leniency.relaxed && isPureAck(live.flags, live.length) && this.lastAck.get(flow) === live.ack;
   }
 
-  private isLike(packet: IcmpPacket | UdpPacket, { protocol }: LivePacket): boolean {
-    return packet.kind === "udp" ? protocol === UDP : protocol === ICMP || protocol === ICMP_6;
+  private isLike(
+    packet: IcmpPacket | UdpPacket,
+    { protocol, sourcePort, destinationPort }: LivePacket,
+  ): boolean {
+    if (packet.kind === "icmp") return protocol === ICMP || protocol === ICMP_6;
+    const { source = sourcePort, destination = destinationPort } = packet.ports ?? {};
+    return protocol === UDP && source === sourcePort && destination === destinationPort;
   }
 
   private compareIcmp(packet: IcmpPacket, live: LivePacket): void {

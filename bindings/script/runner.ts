@@ -3,7 +3,7 @@ import { createEngine } from "../engine.ts";
 import { SynwaveError } from "../errors.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import type { Connection, Engine, EngineOptions, TcpInfo } from "../types.ts";
-import type { Call, PacketAction, Script, ScriptEvent, TcpPacket } from "./ast.ts";
+import type { Call, IcmpPacket, PacketAction, Script, ScriptEvent, TcpPacket, UdpPacket } from "./ast.ts";
 import { judge } from "./code.ts";
 import { understand } from "./commands.ts";
 import { type Config, configure } from "./config.ts";
@@ -157,6 +157,10 @@ export class Runner {
         this.listening = true;
         this.underTest = undefined;
       },
+      datagrams: (ends) => {
+        this.listening = false;
+        this.underTest = ends && this.makeFlow(ends.localPort, ends.remotePort);
+      },
       waiting: (port) => this.waiting(port),
     });
   }
@@ -284,8 +288,7 @@ export class Runner {
   }
 
   private inbound(packet: PacketAction): void {
-    const flow =
-      packet.kind === "tcp" ? this.inboundFlow(packet) : (this.underTest ?? new Flow(this.config.port, 0));
+    const flow = packet.kind === "tcp" ? this.inboundFlow(packet) : this.peerOf(packet);
     const { family, localAddress, remoteAddress } = this.config;
     const octets = (text: string) => parseAddress(text, "address").octets;
     const bytes = inject(packet, flow, {
@@ -325,6 +328,14 @@ export class Runner {
     flow.remoteIsn = packet.seq ?? 0;
     if (!this.underTest) this.underTest = flow;
     return flow;
+  }
+
+  /** Both ports of a packet that is not TCP; the first datagram tells those of the next. */
+  private peerOf(packet: IcmpPacket | UdpPacket): Flow {
+    if (this.underTest || packet.kind === "icmp") return this.underTest ?? new Flow(this.config.port, 0);
+    const { source = this.nextRemotePort++, destination = this.config.port } = packet.ports ?? {};
+    this.underTest = this.makeFlow(destination, source);
+    return this.underTest;
   }
 
   /** The connection of an outbound packet. */

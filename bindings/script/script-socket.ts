@@ -1,4 +1,4 @@
-import type { Connection, Listener, State } from "../types.ts";
+import type { Connection, Listener, State, UdpSocket } from "../types.ts";
 import { errnoOf } from "./outcome.ts";
 import { applyOption } from "./socket-options.ts";
 
@@ -9,6 +9,11 @@ const PEER_FINISHED = new Set<State>(["CLOSE-WAIT", "LAST-ACK", "CLOSING", "TIME
 export class ScriptSocket {
   listener: Listener | undefined;
   connection: Connection | undefined;
+  /** A datagram socket, and what it is in the engine once it is bound. */
+  readonly datagrams: boolean;
+  udp: UdpSocket | undefined;
+  /** Port of the peer a datagram socket is connected to. */
+  peerPort: number | undefined;
   nonblocking: boolean;
   /** Port it is bound to; undefined: none yet. */
   port: number | undefined;
@@ -28,7 +33,8 @@ export class ScriptSocket {
   /** The connection's error has been told to the program, which happens once. */
   private errorTold = false;
 
-  constructor(nonblocking: boolean, congestion: string) {
+  constructor(nonblocking: boolean, congestion: string, datagrams = false) {
+    this.datagrams = datagrams;
     this.nonblocking = nonblocking;
     this.congestion = congestion;
   }

@@ -1,7 +1,16 @@
 import { SynwaveError } from "../errors.ts";
 import type { Connection } from "../types.ts";
 import type { Expr } from "./ast.ts";
-import { constant, ERRNO, optionName, SOCK_STREAM, SOL_SOCKET, SOL_TCP } from "./constants.ts";
+import {
+  constant,
+  ERRNO,
+  optionName,
+  SOCK_STREAM,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+  SOL_TCP,
+} from "./constants.ts";
 import { fail, type Outcome, ok, Unsupported } from "./outcome.ts";
 import type { ScriptSocket } from "./script-socket.ts";
 import { exprText, field, numberOf, required } from "./values.ts";
@@ -32,6 +41,17 @@ const ENGINE: Readonly<
   [tcpOption("TCP_LINGER2")]: { name: "finTimeout", value: Number, initial: 60 },
   [tcpOption("TCP_SYNCNT")]: { name: "synRetries", value: Number, least: 1, most: 127 },
   [tcpOption("TCP_WINDOW_CLAMP")]: { name: "windowClamp", value: Number },
+  // The two lowest bits of TOS are ECN's.
+  [option(SOL_IP, "IP_TOS")]: { name: "dscp", value: (tos) => tos >> 2, initial: 0, most: 255 },
+  [option(SOL_IPV6, "IPV6_TCLASS")]: { name: "dscp", value: (tos) => tos >> 2, initial: 0, most: 255 },
+  [option(SOL_IP, "IP_TTL")]: { name: "hopLimit", value: Number, initial: 64, least: 1, most: 255 },
+  [option(SOL_IPV6, "IPV6_UNICAST_HOPS")]: {
+    name: "hopLimit",
+    value: Number,
+    initial: 64,
+    least: 1,
+    most: 255,
+  },
   [tcpOption("TCP_NOTSENT_LOWAT")]: { name: "notsentLowat", value: Number },
 };
 

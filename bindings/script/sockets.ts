@@ -2,6 +2,7 @@ import { SynwaveError } from "../errors.ts";
 import type { Connection, Engine, State } from "../types.ts";
 import type { Call, Expr } from "./ast.ts";
 import * as c from "./constants.ts";
+import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "./datagrams.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
 import { ScriptSocket } from "./script-socket.ts";
 import { getSocketOption, setSocketOption } from "./socket-options.ts";
@@ -17,6 +18,8 @@ export interface World {
   now(): number;
   connecting(connection: Connection): void;
   listening(): void;
+  /** A UDP socket is bound, or connected to a peer, and is what the script is about now. */
+  datagrams(ends: { localPort: number; remotePort: number } | undefined): void;
   /** Connections of a listener's port that wait to be accepted. */
   waiting(port: number): number;
 }
@@ -127,10 +130,13 @@ export class Sockets {
   private socket({ args, result }: Call): Pending {
     const type = required(args[1], "a socket type");
     const protocol = numberOf(args[2]) ?? 0;
-    if ((type & 15) !== c.SOCK_STREAM || (protocol !== 0 && protocol !== c.SOL_TCP))
+    const datagrams = (type & 15) === c.SOCK_DGRAM && (protocol === 0 || protocol === c.SOL_UDP);
+    if (!datagrams && ((type & 15) !== c.SOCK_STREAM || (protocol !== 0 && protocol !== c.SOL_TCP)))
       throw new Unsupported(`no socket of type ${exprText(args[1])}, ${exprText(args[2])}`);
     const { congestion } = this.world;
-    return at(() => this.enter(result, new ScriptSocket((type & c.SOCK_NONBLOCK) !== 0, congestion)));
+    return at(() =>
+      this.enter(result, new ScriptSocket((type & c.SOCK_NONBLOCK) !== 0, congestion, datagrams)),
+    );
   }
 
   private bind(args: readonly Expr[]): Pending {
@@ -138,7 +144,7 @@ export class Sockets {
       if (socket.port !== undefined || socket.connection) return fail("EINVAL");
       const given = field(args[1], "sin_port") ?? field(args[1], "sin6_port");
       socket.port = numberOf(given) ?? this.world.port;
-      return ok();
+      return socket.datagrams ? bindDatagrams(socket, this.world) : ok();
     });
   }
 
@@ -185,6 +191,7 @@ export class Sockets {
     let begun = false;
     return at(() => {
       if (!socket) return fail("EBADF");
+      if (socket.datagrams) return connectDatagrams(socket, this.world, this.portOf(target));
       if (unspecified) return this.disconnect(socket);
       if (socket.listener) return fail("EISCONN");
       if (!socket.connection) {
@@ -197,9 +204,14 @@ export class Sockets {
     });
   }
 
+  /** The port of an address, where one is written. */
+  private portOf(target: Expr | undefined): number {
+    return numberOf(field(target, "sin_port") ?? field(target, "sin6_port")) ?? this.world.port;
+  }
+
   private open(socket: ScriptSocket, target: Expr | undefined): Outcome | undefined {
-    const { engine, remoteAddress, port } = this.world;
-    const remotePort = numberOf(field(target, "sin_port") ?? field(target, "sin6_port")) ?? port;
+    const { engine, remoteAddress } = this.world;
+    const remotePort = this.portOf(target);
     try {
       const local = socket.port === undefined ? {} : { localPort: socket.port };
       const connection = engine.connect({ remoteAddress, remotePort, ...local });
@@ -238,6 +250,7 @@ export class Sockets {
   private receive(args: readonly Expr[], length: number, flags: number): Pending {
     if (flags & c.MSG_ERRQUEUE) throw new Unsupported("the stack has no error queue");
     const socket = this.find(args[0]);
+    if (socket?.datagrams) return receiveDatagram(socket, this.world, length, flags);
     let done = 0;
     return at(() => {
       if (!socket) return fail("EBADF");
@@ -279,6 +292,11 @@ export class Sockets {
   private send(args: readonly Expr[], length: number, flags: number): Pending {
     if (flags & c.MSG_FASTOPEN) throw new Unsupported("the stack has no MSG_FASTOPEN");
     const socket = this.find(args[0]);
+    if (socket?.datagrams) {
+      // sendto() names the peer in its fifth argument.
+      const to = args[4] === undefined ? undefined : this.portOf(args[4]);
+      return at(() => sendDatagram(socket, this.world, length, to));
+    }
     let done = 0;
     return at(() => {
       if (!socket) return fail("EBADF");
@@ -311,6 +329,7 @@ export class Sockets {
     this.table.delete(fd);
     if (!socket) return at(() => fail("EBADF"));
     socket.listener?.close();
+    socket.udp?.close();
     const { connection, linger } = socket;
     if (!connection) return at(() => ok());
     if (linger === 0) connection.abort();
@@ -388,6 +407,7 @@ export class Sockets {
     const events = required(field(item, "events"), "events");
     const socket = this.find(field(item, "fd"));
     const always = c.POLLERR | c.POLLHUP;
+    if (socket?.datagrams) throw new Unsupported("no poll() on a UDP socket");
     const ready = socket ? this.ready(socket) : 0;
     return { got: ready & (events | always), wanted: numberOf(field(item, "revents")) };
   }
