@@ -2,20 +2,29 @@ import { isConnectable } from "./addresses.ts";
 import { count } from "./counters.ts";
 import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
 import { hash6 } from "./hash.ts";
-import { beginConnection, finish, freeTcb, newTcb, setState } from "./lifecycle.ts";
+import { beginConnection, finish, freeTcb, newTcb, setIss, setState } from "./lifecycle.ts";
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
 import { refused, sendRoom, wakeWriters } from "./send/buffer.ts";
 import { resetConnection } from "./send/replies.ts";
+import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
-import { CTL_HASH_KEY, EV_CLOSED, EV_READABLE, EV_WRITABLE, SET_FIN_TIMEOUT } from "./shared/control.ts";
+import {
+  CTL_HASH_KEY,
+  EV_CLOSED,
+  EV_READABLE,
+  EV_WRITABLE,
+  SET_FIN_TIMEOUT,
+  SET_TW_REUSE,
+} from "./shared/control.ts";
 import {
   CNT_ACTIVE_OPENS,
   CNT_ATTEMPT_FAILS,
   CNT_ESTAB_RESETS,
   CNT_TCP_ABORT_ON_CLOSE,
   CNT_TCP_ABORT_ON_DATA,
+  CNT_TW_RECYCLED,
 } from "./shared/counters.ts";
 import {
   ERR_ABORTED,
@@ -63,18 +72,32 @@ export function open(family: u32, localPort: u32, remotePort: u32): i32 {
   tcb.remoteAddressLow = remoteLow;
   tcb.localPort = u16(localPort);
   tcb.remotePort = u16(remotePort);
-  if (lookupTwin(tcb)) {
-    tcb.state = u8(CLOSED);
-    release(tcb);
-    return ERR_IN_USE;
+  const twin = lookupTwin(tcb);
+  let floor = Seq.of(0);
+  if (twin) {
+    if (!isReusable(Tcb.at(twin))) {
+      tcb.state = u8(CLOSED);
+      release(tcb);
+      return ERR_IN_USE;
+    }
+    floor = Tcb.at(twin).sndNxt;
+    count(CNT_TW_RECYCLED);
+    finish(Tcb.at(twin), 0, 0);
   }
   beginConnection(tcb);
+  if (twin && tcb.iss <= floor) setIss(tcb, floor.plus(65537));
   setState(tcb, SYN_SENT);
   tcb.held = 1;
   tcb.synPending = 1;
   count(CNT_ACTIVE_OPENS);
   wantOutput(tcb);
   return tcb.slot;
+}
+
+/** tcp_tw_reuse: a connection in TIME-WAIT gives way to a new one of ours, when timestamps tell both apart. */
+function isReusable(tcb: Tcb): bool {
+  if (tcb.state != TIME_WAIT || tcb.held || setting(SET_TW_REUSE) != 1) return false;
+  return tcb.tsOk != 0 && now - tcb.tsAge >= SECOND;
 }
 
 /** A number that follows from the addresses in staging, the port and the secret: where to look for a port (RFC 6056). */

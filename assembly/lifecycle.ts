@@ -35,6 +35,7 @@ import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
 import { armWait, disarmAll } from "./timers.ts";
+import { beginTimestamps, takeSynTimestamp } from "./timestamps.ts";
 
 // How a connection begins, changes state and ends.
 
@@ -98,6 +99,7 @@ export function beginConnection(tcb: Tcb): void {
     while (scale < WINDOW_SCALE_MAX && u32(setting(SET_RMEM_MAX)) > u32(0xffff) << scale) scale++;
     tcb.rcvWscale = u8(scale);
   }
+  beginTimestamps(tcb);
   enterTable(tcb);
 }
 
@@ -126,6 +128,7 @@ export function takeSyn(tcb: Tcb): void {
   // The window of a SYN is never scaled, and our own SYN offers at most what its field says.
   tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf, 0xffff));
   tcb.peerMss = u16(peerMss());
+  takeSynTimestamp(tcb);
   fitSegments(tcb);
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;

@@ -1,22 +1,21 @@
 import { raise } from "./queues.ts";
 import { setting } from "./settings.ts";
 import { EV_ACCEPTED, SET_MAX_SYN_BACKLOG } from "./shared/control.ts";
-import { SLOT_SIZE } from "./shared/sizes.ts";
 import { LISTEN } from "./shared/states.ts";
-import { TCB_END } from "./shared/tcb-layout.ts";
+import { TCB_END, TCB_SRTT } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
 import { now, SECOND } from "./time.ts";
 
 // The two queues of a listener: connections in SYN-RECEIVED, which are only counted, and those that wait for accept,
-// linked first in, first out. The counts stand behind the TCB's fields in the listener's slot.
+// linked first in, first out. The counts stand in the listener's slot where a connection has its round-trip times.
 
-const HEAD: i32 = (TCB_END + 3) & ~3;
+const HEAD: i32 = TCB_SRTT;
 const TAIL: i32 = HEAD + 4;
 const WAITING: i32 = HEAD + 8;
 const LIMIT: i32 = HEAD + 12;
 const HALF_OPEN: i32 = HEAD + 16;
 const COOKIE_AT: i32 = (HEAD + 27) & ~7;
-if (COOKIE_AT + 8 > SLOT_SIZE) ERROR("a listener does not fit its slot");
+if (COOKIE_AT + 8 > TCB_END) ERROR("a listener does not fit its slot");
 
 export function setBacklog(listener: Tcb, limit: u32): void {
   store<u32>(changetype<usize>(listener), limit, LIMIT);

@@ -1,5 +1,6 @@
 import { hash6 } from "./hash.ts";
 import { IPV4_HEADER, IPV6_HEADER } from "./packet/ip.ts";
+import { TIMESTAMPS_LENGTH } from "./packet/options.ts";
 import { TCP_HEADER } from "./packet/segment.ts";
 import { wantOutput } from "./queues.ts";
 import { resendAll } from "./recovery/newreno.ts";
@@ -102,6 +103,8 @@ function headers(family: u32): u32 {
 export function fitSegments(tcb: Tcb): void {
   tcb.sndMss = u16(min<u32>(tcb.peerMss, u32(tcb.pmtu) - headers(tcb.family)));
   if (tcb.maxSegment) tcb.sndMss = min<u16>(tcb.sndMss, tcb.maxSegment);
+  // RFC 9293 MUST-16: the option that every segment carries comes off.
+  if (tcb.tsOk) tcb.sndMss -= u16(TIMESTAMPS_LENGTH);
 }
 
 /** Begin with what is known of the path. */

@@ -2,6 +2,7 @@ import { setting } from "./settings.ts";
 import { SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, now, SECOND } from "./time.ts";
+import { echoedRtt } from "./timestamps.ts";
 
 // RFC 6298. SRTT and RTTVAR are microseconds in floating point: exact, and as fast as integers.
 
@@ -65,9 +66,16 @@ export function stopTiming(tcb: Tcb): void {
 
 /** SND.UNA has moved: take the measurement if the timed segment is covered. */
 export function finishTiming(tcb: Tcb): void {
-  if (tcb.rttAt == 0 || tcb.sndUna < tcb.rttSeq) return;
-  measured(tcb, now - (tcb.rttAt - 1));
-  tcb.rttAt = 0;
+  if (tcb.rttAt == 0) {
+    // What was sent twice tells nothing by itself; the echo says which of the two was answered (RFC 7323 §4.1).
+    const sample = echoedRtt(tcb);
+    if (sample == 0) return;
+    measured(tcb, sample);
+  } else {
+    if (tcb.sndUna < tcb.rttSeq) return;
+    measured(tcb, now - (tcb.rttAt - 1));
+    tcb.rttAt = 0;
+  }
   // Only a measurement ends the backoff (§5, Karn): an ACK of what was sent twice says nothing about the path, and with
   // a timeout shorter than the round trip no segment would ever be sent once and measured.
   tcb.backoff = 0;

@@ -116,6 +116,10 @@ import {
   TCB_SYN_PENDING,
   TCB_SYN_RETRANSMITTED,
   TCB_TOTAL_RETRANS,
+  TCB_TS_AGE,
+  TCB_TS_OFFSET,
+  TCB_TS_OK,
+  TCB_TS_RECENT,
   TCB_UNACKED_SINCE,
   TCB_USER_TIMEOUT,
   TCB_WAIT_AT,
@@ -292,6 +296,12 @@ export class Tcb {
   hops: u8;
   pmtuUntil: u32;
 
+  // Timestamps, RFC 7323. Written by timestamps.ts.
+  tsAge: f64;
+  tsRecent: u32;
+  tsOffset: u32;
+  tsOk: u8;
+
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
   }
@@ -448,5 +458,9 @@ if (<i32>offsetof<Tcb>("peerMss") != TCB_PEER_MSS) ERROR("layout drift: peerMss"
 if (<i32>offsetof<Tcb>("mayFragment") != TCB_MAY_FRAGMENT) ERROR("layout drift: mayFragment");
 if (<i32>offsetof<Tcb>("hops") != TCB_HOPS) ERROR("layout drift: hops");
 if (<i32>offsetof<Tcb>("pmtuUntil") != TCB_PMTU_UNTIL) ERROR("layout drift: pmtuUntil");
+if (offsetof<Tcb>("tsAge") != TCB_TS_AGE) ERROR("layout drift: tsAge");
+if (offsetof<Tcb>("tsRecent") != TCB_TS_RECENT) ERROR("layout drift: tsRecent");
+if (offsetof<Tcb>("tsOffset") != TCB_TS_OFFSET) ERROR("layout drift: tsOffset");
+if (offsetof<Tcb>("tsOk") != TCB_TS_OK) ERROR("layout drift: tsOk");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -1,4 +1,5 @@
 import { restartKeepalive } from "./keepalive.ts";
+import { fitSegments } from "./path.ts";
 import { handle, wantOutput } from "./queues.ts";
 import { ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
@@ -52,6 +53,6 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
 function setMaxSegment(tcb: Tcb, value: u32): void {
   tcb.maxSegment = u16(value);
   if (!value) return;
-  tcb.sndMss = u16(min<u32>(tcb.sndMss, value));
+  if (tcb.state != SYN_SENT) fitSegments(tcb);
   if (tcb.state == SYN_SENT && tcb.sndNxt == tcb.iss) tcb.advMss = u16(min<u32>(tcb.advMss, value));
 }

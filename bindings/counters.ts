@@ -99,6 +99,7 @@ export const COUNTERS = {
   Icmp6OutTimeExcds: address.CNT_ICMP6_OUT_TIME_EXCDS,
   Icmp6OutRateLimitHost: address.CNT_ICMP6_OUT_RATE_LIMIT_HOST,
   Icmp6OutEchoReplies: address.CNT_ICMP6_OUT_ECHO_REPLIES,
+  PAWSEstab: address.CNT_PAWS_ESTAB,
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

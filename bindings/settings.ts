@@ -31,6 +31,10 @@ export interface Settings {
   tcpWmem: readonly [number, number, number];
   /** RFC 7323 window scaling: 0 or 1 (1). */
   tcpWindowScaling: number;
+  /** RFC 7323 timestamps: 0 or 1 (1). */
+  tcpTimestamps: number;
+  /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
+  tcpTwReuse: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
   tcpRtoMinUs: number;
   /** Upper bound of the retransmission timeout, milliseconds (120000). */
@@ -65,6 +69,8 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpRmem: [4096, 131072, 6291456],
   tcpWmem: [4096, 16384, 4194304],
   tcpWindowScaling: 1,
+  tcpTimestamps: 1,
+  tcpTwReuse: 0,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
   tcpSlowStartAfterIdle: 1,
@@ -90,6 +96,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpOrphanRetries: [0, 127, control.SET_ORPHAN_RETRIES],
   tcpFinTimeout: [0, 86400, control.SET_FIN_TIMEOUT],
   tcpWindowScaling: [0, 1, control.SET_WINDOW_SCALING],
+  tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
+  tcpTwReuse: [0, 1, control.SET_TW_REUSE],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],

@@ -22,7 +22,8 @@ export const STATES: readonly State[] = (() => {
   return names;
 })();
 
-/** TCPI_OPT_WSCALE. */
+/** TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE. */
+const OPTION_TIMESTAMPS = 1;
 const OPTION_WINDOW_SCALE = 4;
 
 /** Read tcp_info from the TCB at `at`; all zero, state CLOSED, without one. */
@@ -36,7 +37,8 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
   return {
     state: STATES[u8(tcb.TCB_STATE)]!,
-    options: u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0,
+    options:
+      (u8(tcb.TCB_TS_OK) ? OPTION_TIMESTAMPS : 0) | (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0),
     caState: u8(tcb.TCB_CA_STATE),
     sndWscale: u8(tcb.TCB_SND_WSCALE),
     rcvWscale: u8(tcb.TCB_RCV_WSCALE),

@@ -4,6 +4,11 @@ const EOL: u32 = 0;
 const NOP: u32 = 1;
 const MSS: u32 = 2;
 const WINDOW_SCALE: u32 = 3;
+const TIMESTAMPS: u32 = 8;
+/** NOP, NOP, timestamps, its length: how everybody writes it (RFC 7323 appendix A). */
+const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
+/** Octets of the timestamps option with its padding. */
+export const TIMESTAMPS_LENGTH: u32 = 12;
 
 /** RFC 7323 §2.3: a larger shift counts as this. */
 export const WINDOW_SCALE_MAX: u32 = 14;
@@ -18,6 +23,12 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
   segment.mss = 0;
   segment.hasWindowScale = false;
   segment.windowScale = 0;
+  segment.hasTimestamp = false;
+  // Almost every segment of almost every connection.
+  if (headerLength == TCP_HEADER + TIMESTAMPS_LENGTH && load<u32>(header, TCP_HEADER) == TIMESTAMPS_ALIGNED) {
+    takeTimestamps(header + TCP_HEADER + 4, segment);
+    return true;
+  }
   const syn = segment.has(SYN);
   let at = TCP_HEADER;
   while (at < headerLength) {
@@ -30,6 +41,7 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
     if (at + 1 >= headerLength) return false;
     const length: u32 = load<u8>(header + at + 1);
     if (length < 2 || at + length > headerLength) return false;
+    if (kind == TIMESTAMPS && length == 10) takeTimestamps(header + at + 2, segment);
     // MSS and window scale mean something on a SYN only, and at their own length only.
     if (syn) {
       if (kind == MSS && length == 4) {
@@ -45,11 +57,29 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
   return true;
 }
 
-/** Write MSS, and window scale when `scale` is not negative; returns the octets written, a multiple of four. */
-export function writeSynOptions(to: usize, mss: u32, scale: i32): u32 {
+function takeTimestamps(at: usize, segment: Segment): void {
+  segment.hasTimestamp = true;
+  segment.tsValue = bswap<u32>(load<u32>(at));
+  segment.tsEcho = bswap<u32>(load<u32>(at, 4));
+}
+
+/** Write a timestamps option, padded in front; returns the octets written. */
+export function writeTimestamps(to: usize, value: u32, echo: u32): u32 {
+  store<u32>(to, TIMESTAMPS_ALIGNED);
+  store<u32>(to, bswap<u32>(value), 4);
+  store<u32>(to, bswap<u32>(echo), 8);
+  return TIMESTAMPS_LENGTH;
+}
+
+/** Write an MSS option; returns the octets written. */
+export function writeMss(to: usize, mss: u32): u32 {
   store<u16>(to, 0x0402);
   store<u16>(to, bswap<u16>(u16(mss)), 2);
-  if (scale < 0) return 4;
-  store<u32>(to, 0x00030301 | (u32(scale) << 24), 4);
-  return 8;
+  return 4;
+}
+
+/** Write a window scale option, padded in front; returns the octets written. */
+export function writeWindowScale(to: usize, shift: u32): u32 {
+  store<u32>(to, 0x00030301 | (shift << 24));
+  return 4;
 }

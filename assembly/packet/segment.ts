@@ -42,6 +42,9 @@ export class Segment {
   hasMss: bool;
   hasWindowScale: bool;
   windowScale: u32;
+  hasTimestamp: bool;
+  tsValue: u32;
+  tsEcho: u32;
 
   /** SEG.LEN: text, and one each for SYN and FIN. */
   @inline get length(): u32 {

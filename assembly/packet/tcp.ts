@@ -53,6 +53,7 @@ export function parseTcp(verify: bool = true): bool {
   } else {
     segment.hasMss = false;
     segment.hasWindowScale = false;
+    segment.hasTimestamp = false;
   }
   return true;
 }

@@ -19,6 +19,7 @@ import {
 import { TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
 import { udpArrives } from "../udp.ts";
+import { isNewer, isOutdated } from "../timestamps.ts";
 import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
@@ -75,6 +76,7 @@ function tcpArrives(): void {
 
 /** Whether the segment is a SYN that may replace a connection in TIME-WAIT: somebody listens, and it is newer. */
 function reopens(tcb: Tcb): bool {
-  if (!segment.has(SYN) || segment.has(ACK | RST) || tcb.held || !(segment.seq > tcb.rcvNxt)) return false;
+  if (!segment.has(SYN) || segment.has(ACK | RST) || tcb.held) return false;
+  if (isOutdated(tcb) || !(segment.seq > tcb.rcvNxt || isNewer(tcb))) return false;
   return lookupListener(tcb.localAddressHigh, tcb.localAddressLow, tcb.localPort) != 0;
 }

@@ -124,6 +124,7 @@ function cookieReturns(listener: Tcb): bool {
   segment.hasMss = true;
   segment.mss = mss;
   segment.hasWindowScale = false;
+  segment.hasTimestamp = false;
   takeSyn(child);
   segment.seq = segment.seq.plus(1);
   enterBacklog(listener, child);

@@ -27,6 +27,7 @@ import {
   CNT_ESTAB_RESETS,
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
+  CNT_PAWS_ESTAB,
   CNT_TCP_ABORT_ON_DATA,
   CNT_TCP_ACK_SKIPPED_CHALLENGE,
   CNT_TCP_CHALLENGE_ACK,
@@ -47,6 +48,7 @@ import {
 } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
+import { isOutdated, takeTimestamp } from "../timestamps.ts";
 import { checkAckField, finAcknowledged } from "./acknowledgments.ts";
 import { ackAtOnce, duplicateAckOwed, segmentText } from "./text.ts";
 
@@ -143,6 +145,12 @@ function checkSequence(tcb: Tcb): bool {
     segment.seq = segment.seq.plus(1);
     segment.flags &= ~SYN;
   }
+  // RFC 7323 §5.3 R1: an old duplicate that has come round. A reset is judged by its number alone.
+  if (isOutdated(tcb) && !segment.has(RST)) {
+    count(CNT_PAWS_ESTAB);
+    if (segment.has(SYN) || segment.textLength || mayAnswer(tcb)) duplicateAckOwed(tcb);
+    return DROP;
+  }
   const window = tcb.rcvWnd;
   if (!acceptable(segment.seq, segment.length, tcb.rcvNxt, window)) {
     if (segment.has(RST)) return DROP;
@@ -165,6 +173,7 @@ function checkSequence(tcb: Tcb): bool {
     return DROP;
   }
   if (segment.has(SYN | RST)) return GO_ON;
+  takeTimestamp(tcb);
   if (segment.seq < tcb.rcvNxt) {
     const old = min(tcb.rcvNxt.since(segment.seq), segment.textLength);
     segment.text += old;

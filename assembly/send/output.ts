@@ -1,7 +1,7 @@
 import { restartAfterIdle } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
 import { setState } from "../lifecycle.ts";
-import { writeSynOptions } from "../packet/options.ts";
+import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
 import { ACK, FIN, PSH, SYN, TCP_HEADER } from "../packet/segment.ts";
 import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
@@ -20,6 +20,7 @@ import { CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT } from "../shared/
 import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { armRtx, startRtx } from "../timers.ts";
+import { tsValue } from "../timestamps.ts";
 import { advertise } from "../window.ts";
 import { emitPosted, posted } from "./outbox.ts";
 import {
@@ -40,6 +41,10 @@ import { emitReplies } from "./replies.ts";
 
 /** RFC 9293 §3.8.6.2.1: how long a sender may hold back a segment that is too small to be worth sending. */
 const OVERRIDE: f64 = SECOND / 5;
+
+/** Octets of options on a SYN, and on any other segment, at most. */
+const SYN_OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4;
+const OPTIONS_MAX: u32 = TIMESTAMPS_LENGTH;
 
 /** Tcb.probing: the retransmission timer runs as the zero-window probe's; and it has expired. */
 export const PROBING: u8 = 1;
@@ -109,10 +114,13 @@ function window(tcb: Tcb): u32 {
 }
 
 function sendSyn(tcb: Tcb): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER + 8)) return false;
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER + SYN_OPTIONS_MAX)) return false;
   const to = nextTcp(tcb.family);
   const passive = tcb.state != SYN_SENT;
-  const options = writeSynOptions(to + TCP_HEADER, tcb.advMss, tcb.windowScaling ? i32(tcb.rcvWscale) : -1);
+  let options = writeMss(to + TCP_HEADER, tcb.advMss);
+  if (tcb.tsOk)
+    options += writeTimestamps(to + TCP_HEADER + options, tsValue(tcb), passive ? tcb.tsRecent : 0);
+  if (tcb.windowScaling) options += writeWindowScale(to + TCP_HEADER + options, tcb.rcvWscale);
   writePorts(to, tcb.localPort, tcb.remotePort);
   const flags = passive ? SYN | ACK : SYN;
   const field = min<u32>(tcb.rcvBuf, 0xffff);
@@ -137,29 +145,36 @@ function sendAck(tcb: Tcb): bool {
   return sendEmpty(tcb, tcb.sndNxt);
 }
 
+/** Write the options of a segment that is no SYN; returns the length of its header. */
+function writeOptions(to: usize, tcb: Tcb): u32 {
+  return tcb.tsOk ? TCP_HEADER + writeTimestamps(to + TCP_HEADER, tsValue(tcb), tcb.tsRecent) : TCP_HEADER;
+}
+
 function sendEmpty(tcb: Tcb, seq: Seq): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER)) return false;
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER + OPTIONS_MAX)) return false;
   const to = nextTcp(tcb.family);
+  const header = writeOptions(to, tcb);
   writePorts(to, tcb.localPort, tcb.remotePort);
-  writeTcp(to, seq, tcb.rcvNxt, TCP_HEADER, ACK, window(tcb));
-  commitFor(tcb, TCP_HEADER, 0, 0);
+  writeTcp(to, seq, tcb.rcvNxt, header, ACK, window(tcb));
+  commitFor(tcb, header, 0, 0);
   acknowledged(tcb);
   return true;
 }
 
 /** Send `length` octets of text at `seq`, and FIN behind them if asked; at least one of both. */
 function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER + length)) return false;
+  if (!fits(ipHeader(tcb.family) + TCP_HEADER + OPTIONS_MAX + length)) return false;
   const to = nextTcp(tcb.family);
+  const header = writeOptions(to, tcb);
   const end = seq.plus(length);
   let flags = ACK;
   if (fin) flags |= FIN;
   // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
   if (length && end == tcb.sndEnd) flags |= PSH;
-  const textSum = copyText(to + TCP_HEADER, tcb.sndStream, seq, length);
+  const textSum = copyText(to + header, tcb.sndStream, seq, length);
   writePorts(to, tcb.localPort, tcb.remotePort);
-  writeTcp(to, seq, tcb.rcvNxt, TCP_HEADER, flags, window(tcb));
-  commitFor(tcb, TCP_HEADER, length, textSum);
+  writeTcp(to, seq, tcb.rcvNxt, header, flags, window(tcb));
+  commitFor(tcb, header, length, textSum);
   acknowledged(tcb);
   tcb.lastSentAt = now;
   if (length) {

@@ -2,7 +2,7 @@ import { addressHigh, addressLow } from "../addresses.ts";
 import { add, sum } from "../checksum.ts";
 import { count } from "../counters.ts";
 import { PROTOCOL_TCP } from "../packet/ip.ts";
-import { writeSynOptions } from "../packet/options.ts";
+import { writeMss } from "../packet/options.ts";
 import { ACK, RST, SYN, segment, TCP_HEADER } from "../packet/segment.ts";
 import { Seq } from "../seq.ts";
 import { CNT_OUT_RSTS, CNT_TCP_RETRANS_FAIL } from "../shared/counters.ts";
@@ -95,7 +95,7 @@ export function emitReplies(): bool {
     let flow = load<u32>(at, 52);
     if (flags & SYN) {
       flow = 0;
-      length += writeSynOptions(to + TCP_HEADER, load<u16>(at, 52), -1);
+      length += writeMss(to + TCP_HEADER, load<u16>(at, 52));
       window = load<u16>(at, 54);
     }
     writePorts(to, load<u16>(at, 32), load<u16>(at, 34));

@@ -52,6 +52,8 @@ export const SET_SYNCOOKIES = 412;
 export const SET_RETRIES1 = 480;
 export const SET_ORPHAN_RETRIES = 484;
 export const SET_DEFAULT_TTL = 488;
+export const SET_TIMESTAMPS = 416;
+export const SET_TW_REUSE = 420;
 
 export const CTL_COUNTERS = 1024;
 

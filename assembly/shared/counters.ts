@@ -103,3 +103,4 @@ export const CNT_UDP_OUT_DATAGRAMS = 2392;
 export const CNT_UDP_RCVBUF_ERRORS = 2400;
 export const CNT_UDP_SNDBUF_ERRORS = 2408;
 export const CNT_UDP_IN_CSUM_ERRORS = 2416;
+export const CNT_PAWS_ESTAB = 2424;

@@ -144,4 +144,10 @@ export const TCB_MAY_FRAGMENT = 474;
 export const TCB_HOPS = 475;
 export const TCB_PMTU_UNTIL = 476;
 
-export const TCB_END = 480;
+// Timestamps, RFC 7323. Written by timestamps.ts.
+export const TCB_TS_AGE = 480;
+export const TCB_TS_RECENT = 488;
+export const TCB_TS_OFFSET = 492;
+export const TCB_TS_OK = 496;
+
+export const TCB_END = 504;

@@ -1,4 +1,4 @@
-import { writeSynOptions } from "../../assembly/packet/options.ts";
+import { writeMss, writeWindowScale } from "../../assembly/packet/options.ts";
 import { segment } from "../../assembly/packet/segment.ts";
 
 /** -1 when absent. */
@@ -11,6 +11,8 @@ export function probe_optionWindowScale(): i32 {
   return segment.hasWindowScale ? i32(segment.windowScale) : -1;
 }
 
+/** MSS, and window scale unless `scale` is negative. */
 export function probe_writeSynOptions(to: usize, mss: u32, scale: i32): u32 {
-  return writeSynOptions(to, mss, scale);
+  const length = writeMss(to, mss);
+  return scale < 0 ? length : length + writeWindowScale(to + length, scale);
 }

@@ -1,0 +1,69 @@
+import { hash4, hash6 } from "./hash.ts";
+import { segment } from "./packet/segment.ts";
+import { Seq } from "./seq.ts";
+import { setting } from "./settings.ts";
+import { CTL_HASH_KEY, SET_TIMESTAMPS } from "./shared/control.ts";
+import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
+import { Tcb } from "./tcb.ts";
+import { MILLISECOND, now, SECOND } from "./time.ts";
+
+// RFC 7323: timestamps of one millisecond, offset by a number that depends on who talks to whom (§7.1: nobody learns how
+// long the host has been up). A timestamp is compared as a sequence number is.
+
+/** §5.5: what was remembered is worthless after 24 days, when a clock of a millisecond may have gone half round. */
+const OUTDATED: f64 = 24 * 86400 * SECOND;
+
+/** Our clock as a timestamp value, before the offset. */
+function clock(): u32 {
+  return u32(u64(now / MILLISECOND));
+}
+
+/** Choose the offset for the addresses and ports in `tcb`, and offer timestamps if that is set. */
+export function beginTimestamps(tcb: Tcb): void {
+  const at = changetype<usize>(tcb);
+  const tuple = hash6(CTL_HASH_KEY, at + TCB_REMOTE_ADDRESS, at + TCB_LOCAL_ADDRESS, u32(tcb.localPort));
+  // Not the hash that demux shows by its timing, nor the one that ports are chosen by.
+  tcb.tsOffset = hash4(CTL_HASH_KEY, tuple, u32(tcb.remotePort), 0x54534f46);
+  tcb.tsOk = u8(setting(SET_TIMESTAMPS) != 0);
+}
+
+/** TSval of a segment sent now. */
+export function tsValue(tcb: Tcb): u32 {
+  return clock() + tcb.tsOffset;
+}
+
+/** The SYN in `segment` has come: both ends must have offered (§3.2). */
+export function takeSynTimestamp(tcb: Tcb): void {
+  if (!segment.hasTimestamp) tcb.tsOk = 0;
+  if (tcb.tsOk) remember(tcb);
+}
+
+function remember(tcb: Tcb): void {
+  tcb.tsRecent = segment.tsValue;
+  tcb.tsAge = now;
+}
+
+/** Whether the segment's timestamp says it is older than what was received (§5.3, R1). */
+export function isOutdated(tcb: Tcb): bool {
+  if (!tcb.tsOk || !segment.hasTimestamp) return false;
+  return Seq.of(segment.tsValue) < Seq.of(tcb.tsRecent) && now - tcb.tsAge < OUTDATED;
+}
+
+/** Take the timestamp of an acceptable segment that begins at or before what was last acknowledged (§4.3, R3). */
+export function takeTimestamp(tcb: Tcb): void {
+  if (!tcb.tsOk || !segment.hasTimestamp || segment.seq > tcb.rcvAcked) return;
+  if (Seq.of(segment.tsValue) >= Seq.of(tcb.tsRecent) || now - tcb.tsAge >= OUTDATED) remember(tcb);
+}
+
+/** Whether the SYN in `segment` is newer, by its timestamp, than the connection in TIME-WAIT (RFC 6191 §2). */
+export function isNewer(tcb: Tcb): bool {
+  return tcb.tsOk != 0 && segment.hasTimestamp && Seq.of(segment.tsValue) > Seq.of(tcb.tsRecent);
+}
+
+/** Round trip in microseconds that the echo in `segment` tells; 0 when it tells none. */
+export function echoedRtt(tcb: Tcb): f64 {
+  if (!tcb.tsOk || !segment.hasTimestamp || segment.tsEcho == 0) return 0;
+  const age = clock() + tcb.tsOffset - segment.tsEcho;
+  // An echo from the future is nobody's, and one older than any RTO not worth believing.
+  return age < 0x7fffffff && f64(age) * MILLISECOND < 600 * SECOND ? max(f64(age), 1) * MILLISECOND : 0;
+}
