@@ -42,7 +42,7 @@ describe("timestamps", () => {
   it("[7323-17] [7323-18] advance by one a millisecond from a start that differs from peer to peer", async () => {
     const { peer, connection, engine, listener } = await stamped();
     connection.setOption("noDelay", true);
-    const values = [];
+    const values: number[] = [];
     for (let i = 0; i < 3; i++) {
       connection.write(randomOctets(10, i));
       values.push(peer.expect({ text: 10 }).options.ts![0]);
