@@ -18,8 +18,8 @@ import {
 } from "../shared/counters.ts";
 import { TIME_WAIT } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
-import { udpArrives } from "../udp.ts";
 import { isNewer, isOutdated } from "../timestamps.ts";
+import { udpArrives } from "../udp.ts";
 import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
