@@ -15,7 +15,7 @@ import { ICMP, ICMP_6, type LivePacket, TCP, UDP } from "./wire.ts";
 const PATIENCE = 2_000_000;
 /** How long a packet without a time is waited for: a stack with keepalive has always something to wake up for. */
 const WHOLE_LIFE = 1e6 * 1e6;
-/** RFC 9293 MUST-58: an ACK may be delayed by less than this. */
+/** RFC 9293 MUST-40: an ACK may be delayed by less than this. */
 const DELAYED_ACK = 500_000;
 const MAY_DIFFER = FIN | PSH | CWR;
 
