@@ -85,9 +85,11 @@ function remember(address: usize, mtu: u32, narrow: bool): void {
  */
 export function learnPath(family: u32, address: usize, told: u32, current: u32): u32 {
   if (told >= current) return current;
-  if (family == 6) {
-    if (told < MIN_PMTU_6) return current;
-  } else if (told < MIN_PMTU_4) {
+  if (family == 6 && told < MIN_PMTU_6) return current;
+  // Another connection knows better: no message widens a path.
+  const known = pathMtu(address);
+  if (told >= known) return min(current, known);
+  if (told < MIN_PMTU_4) {
     remember(address, MIN_PMTU_4, true);
     return min(current, MIN_PMTU_4);
   }
@@ -119,11 +121,14 @@ export function beginPath(tcb: Tcb): void {
 /** A packet of `tcb` was larger than `told`: send what is in flight again, in smaller pieces. */
 export function packetTooBig(tcb: Tcb, told: u32): void {
   const before = tcb.sndMss;
-  const pmtu = learnPath(tcb.family, changetype<usize>(tcb) + TCB_REMOTE_ADDRESS, told, tcb.pmtu);
-  if (pmtu == u32(tcb.pmtu)) return;
+  const whole = tcb.mayFragment == 0;
+  const address = changetype<usize>(tcb) + TCB_REMOTE_ADDRESS;
+  const pmtu = learnPath(tcb.family, address, told, tcb.pmtu);
+  // Packets of the least size that did not pass whole may pass in pieces.
+  if (pmtu == u32(tcb.pmtu) && !(whole && isNarrow(address))) return;
   beginPath(tcb);
   fitSegments(tcb);
-  if (tcb.sndMss >= before) return;
+  if (tcb.sndMss >= before && whole == (tcb.mayFragment == 0)) return;
   resendAll(tcb);
   wantOutput(tcb);
 }

@@ -129,6 +129,19 @@ describe.each([
     expect(later.connect(listener).info().pmtu).toBe(mtu);
   });
 
+  it("[1191-2] is not widened for others by a message that tells one less", async () => {
+    const { engine, listener, peer, sent } = await flying(options);
+    const second = new Peer(engine, { ...options, peerPort: 40_001, now: peer.now });
+    const connection = second.connect(listener);
+    connection.write(text.subarray(0, 2000));
+    const [first] = second.take();
+    peer.deliver(tooBig(sent[0]!, less));
+    second.deliver(tooBig(first!, less + 50));
+    expect(connection.info().pmtu).toBe(less);
+    const third = new Peer(engine, { ...options, peerPort: 40_002, now: peer.now });
+    expect(third.connect(listener).info().pmtu).toBe(less);
+  });
+
   it("[8201-4] [9293-MUST-16] never gets more than the peer takes", async () => {
     const { peer, connection, sent } = await flying(options, { options: { mss: 700 } });
     expect(connection.info().sndMss).toBe(700);
@@ -164,6 +177,20 @@ describe("what routers may tell", () => {
     expect(again.length).toBeGreaterThan(10);
     expect(again.every(({ length, dontFragment }) => length <= 552 && !dontFragment)).toBe(true);
     expect(new Set(again.map(({ id }) => id)).size).toBe(again.length);
+  });
+
+  it("[1191-2] of less than 552 octets, when packets have that size already, lets them be fragmented", async () => {
+    const { peer, connection, sent } = await flying();
+    peer.deliver(tooBig(sent[0]!, 552));
+    const again = peer.take();
+    expect(again.every(({ length, dontFragment }) => length <= 552 && dontFragment)).toBe(true);
+    peer.deliver(tooBig(again[0]!, 296));
+    const pieces = peer.take();
+    expect(pieces.length).toBe(again.length);
+    expect(pieces.every(({ length, dontFragment }) => length <= 552 && !dontFragment)).toBe(true);
+    peer.deliver(tooBig(again[0]!, 296));
+    peer.silence();
+    expect(connection.info().pmtu).toBe(552);
   });
 
   it("[8201-1] of less than 1280 octets over IPv6 is not believed", async () => {
