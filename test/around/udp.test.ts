@@ -317,6 +317,18 @@ describe("UDP sockets", () => {
     expect(engine.nextDeadline()).toBeUndefined();
   });
 
+  it("hold no memory while nothing waits", async () => {
+    const engine = await makeEngine({ memory: 2 * 2 ** 20 });
+    for (let port = 1000; port < 1400; port++) {
+      const socket = engine.bindUdp({ port });
+      engine.receive([udp({ src: "192.0.2.2", dst: "192.0.2.1", srcPort: 5000, dstPort: port }, "x")], 0);
+      expect(letters(socket.receive()!.bytes)).toBe("x");
+      socket.send(Buffer.from("y"), { address: "192.0.2.2", port: 5000 });
+      expect(engine.transmit(0).length).toBe(1);
+    }
+    expect(engine.counters()).toMatchObject({ UdpInDatagrams: 400, UdpRcvbufErrors: 0 });
+  });
+
   it("[1122-8] hear broadcasts, which are never answered", async () => {
     const engine = await makeEngine();
     const socket = engine.bindUdp({ port: 53 });
