@@ -162,7 +162,10 @@ describe("NewReno", () => {
     connection.write(randomOctets(200_000, 1));
     const flight = texts(peer.take());
     for (let i = 0; i < 3; i++) peer.send({ seq: 1, ack: 1, window: 8000 });
+    // Each duplicate more is a segment that has left, and lets one go that is beyond what the recovery began with.
+    for (let i = 0; i < 7; i++) peer.send({ seq: 1, ack: 1, window: 8000 });
     const sent = [...flight, ...texts(peer.take())];
+    expect(end(sent)).toBeGreaterThan(end(flight) + 2 * MSS);
     expect(connection.info().caState).toBe(3);
     peer.expectWithin(3 * SECOND, { seq: 1 });
     expect(connection.info().caState).toBe(4);
@@ -172,7 +175,9 @@ describe("NewReno", () => {
     peer.silence();
     expect(connection.info().caState).toBe(4);
     expect(connection.info().sndSsthresh).toBe(sndSsthresh);
-    // What was sent before the timeout is all there is to recover: with its ACK the state is over.
+    // What was sent before the timeout is what there is to recover, all of it: with its ACK the state is over.
+    peer.send({ seq: 1, ack: end(sent) - MSS, window: 8000 });
+    expect(connection.info().caState).toBe(4);
     peer.send({ seq: 1, ack: end(sent), window: 8000 });
     expect(connection.info().caState).toBe(0);
   });
