@@ -62,8 +62,10 @@ import {
   TCB_MAX_SEGMENT,
   TCB_MAX_SND_WND,
   TCB_MAY_FRAGMENT,
+  TCB_MEASURED_TO,
   TCB_MEMORY_NEXT,
   TCB_MEMORY_PREVIOUS,
+  TCB_MOST_IN_FLIGHT,
   TCB_NO_DELAY,
   TCB_ORPHAN,
   TCB_OUTPUT_NEXT,
@@ -302,6 +304,10 @@ export class Tcb {
   tsOffset: u32;
   tsOk: u8;
 
+  // How much of the congestion window was used. Written by congestion/newreno.ts.
+  mostInFlight: u32;
+  measuredTo: Seq;
+
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
   }
@@ -462,5 +468,7 @@ if (offsetof<Tcb>("tsAge") != TCB_TS_AGE) ERROR("layout drift: tsAge");
 if (offsetof<Tcb>("tsRecent") != TCB_TS_RECENT) ERROR("layout drift: tsRecent");
 if (offsetof<Tcb>("tsOffset") != TCB_TS_OFFSET) ERROR("layout drift: tsOffset");
 if (offsetof<Tcb>("tsOk") != TCB_TS_OK) ERROR("layout drift: tsOk");
+if (offsetof<Tcb>("mostInFlight") != TCB_MOST_IN_FLIGHT) ERROR("layout drift: mostInFlight");
+if (offsetof<Tcb>("measuredTo") != TCB_MEASURED_TO) ERROR("layout drift: measuredTo");
 if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -20,10 +20,28 @@ export function startWindow(tcb: Tcb): void {
   tcb.ssthresh = SSTHRESH_INFINITE;
 }
 
+/**
+ * Something was sent, and it was the congestion window that ended it, or not. Both that and the most that was in flight
+ * hold for a window of data.
+ */
+export function measureUse(tcb: Tcb, limited: bool): void {
+  const flight = tcb.flightSize;
+  const over = tcb.sndUna >= tcb.measuredTo || tcb.measuredTo > tcb.sndNxt;
+  if (!over && !limited && (tcb.cwndLimited || flight <= tcb.mostInFlight)) return;
+  tcb.cwndLimited = u8(limited);
+  tcb.mostInFlight = flight;
+  tcb.measuredTo = tcb.sndNxt;
+}
+
+/** Whether the window was used so far that it may grow; in slow start half of it is enough, as in Linux. */
+function isUsed(tcb: Tcb): bool {
+  return tcb.cwndLimited != 0 || (tcb.cwnd < tcb.ssthresh && tcb.cwnd < 2 * tcb.mostInFlight);
+}
+
 /** `acked` octets of new data were acknowledged outside of recovery. */
 export function windowAcked(tcb: Tcb, acked: u32): void {
   // A window that was not filled says nothing about the path: it does not grow (RFC 7661 §4.3 in spirit).
-  if (!tcb.cwndLimited) return;
+  if (!isUsed(tcb)) return;
   if (tcb.cwnd < tcb.ssthresh) {
     // Octets, not ACKs, are counted (RFC 3465), so that one ACK for many segments opens as far as many ACKs do.
     const grow = min(acked, tcb.ssthresh - tcb.cwnd);

@@ -13,7 +13,7 @@ import { enqueueAccept, leaveBacklog } from "../listener.ts";
 import { ACK, FIN, RST, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { finishTiming } from "../rtt.ts";
-import { resetAck, resetConnection } from "../send/replies.ts";
+import { resetAck, resetUnread } from "../send/replies.ts";
 import { setting } from "../settings.ts";
 import {
   EV_CLOSED,
@@ -262,7 +262,7 @@ function synAcked(tcb: Tcb): bool {
       count(CNT_LISTEN_OVERFLOWS);
       count(CNT_LISTEN_DROPS);
       if (setting(SET_ABORT_ON_OVERFLOW)) {
-        resetConnection(tcb);
+        resetAck();
         finish(tcb, ERR_RESET, 0);
       }
       return DROP;
@@ -292,7 +292,7 @@ function checkText(tcb: Tcb): bool {
   if (tcb.orphan) {
     // RFC 1122 §4.2.2.13, RFC 2525 §2.17: nobody will read it, and the peer must not think otherwise.
     count(CNT_TCP_ABORT_ON_DATA);
-    resetConnection(tcb);
+    resetUnread(tcb);
     finish(tcb, ERR_RESET, EV_CLOSED);
     return DROP;
   }

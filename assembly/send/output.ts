@@ -1,4 +1,4 @@
-import { restartAfterIdle } from "../congestion/newreno.ts";
+import { measureUse, restartAfterIdle } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
 import { setState } from "../lifecycle.ts";
 import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
@@ -233,6 +233,7 @@ function sendNew(tcb: Tcb): bool {
   // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost.
   if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
   if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
+  const before = tcb.sndNxt;
   let room = usable(tcb);
   let unsent = tcb.sndEnd.since(tcb.sndNxt);
   const mss: u32 = tcb.sndMss;
@@ -245,7 +246,7 @@ function sendNew(tcb: Tcb): bool {
     room -= length;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
-  tcb.cwndLimited = u8(unsent != 0 && tcb.flightSize + mss > tcb.cwnd);
+  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && tcb.flightSize + mss > tcb.cwnd);
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;

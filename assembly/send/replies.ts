@@ -72,6 +72,11 @@ export function resetAck(): void {
   if (!segment.has(RST)) answer(segment.ack, Seq.of(0), RST);
 }
 
+/** Answer text that nobody is left to read: <SEQ=SND.NXT><CTL=RST>. */
+export function resetUnread(tcb: Tcb): void {
+  answer(tcb.sndNxt, Seq.of(0), RST);
+}
+
 /** Tell the peer of `tcb` that the connection is aborted. Like Linux's, the reset acknowledges, which RFC 9293 allows. */
 export function resetConnection(tcb: Tcb): void {
   const at = next();

@@ -150,4 +150,8 @@ export const TCB_TS_RECENT = 488;
 export const TCB_TS_OFFSET = 492;
 export const TCB_TS_OK = 496;
 
-export const TCB_END = 504;
+// How much of the congestion window was used. Written by congestion/newreno.ts.
+export const TCB_MOST_IN_FLIGHT = 500;
+export const TCB_MEASURED_TO = 504;
+
+export const TCB_END = 512;
