@@ -69,9 +69,11 @@ export function slotsUsed(): u32 {
   return slotsInUse();
 }
 
-/** When something is next due for the connection in `slot`, microseconds; Infinity for never. */
-export function deadline(slot: u32): f64 {
-  return earliest(Tcb.at(slotAt(slot)));
+/** When something is next due for the connection in `slot`, microseconds; Infinity for never. The wheel is to have it. */
+export function rearm(slot: u32): f64 {
+  const tcb = Tcb.at(slotAt(slot));
+  tcb.armed = earliest(tcb);
+  return tcb.armed;
 }
 
 /** Move waiting events to the event area. */

@@ -1,7 +1,6 @@
 import { hash6 } from "./hash.ts";
-import { IPV4_HEADER, IPV6_HEADER } from "./packet/ip.ts";
+import { headers } from "./lifecycle.ts";
 import { TIMESTAMPS_LENGTH } from "./packet/options.ts";
-import { TCP_HEADER } from "./packet/segment.ts";
 import { wantOutput } from "./queues.ts";
 import { resendAll } from "./recovery/newreno.ts";
 import { setting } from "./settings.ts";
@@ -95,10 +94,6 @@ export function learnPath(family: u32, address: usize, told: u32, current: u32):
   }
   remember(address, told, false);
   return told;
-}
-
-function headers(family: u32): u32 {
-  return (family == 4 ? IPV4_HEADER : IPV6_HEADER) + TCP_HEADER;
 }
 
 /** RFC 9293 MUST-16: Eff.snd.MSS, of what the peer takes, what the path does and what the user set. */

@@ -137,7 +137,7 @@ import { Stream } from "./stream.ts";
 @unmanaged
 @final
 export class Tcb {
-  // Who it is. Written by tcb.ts.
+  // Who it is. Written by lifecycle.ts and calls.ts.
   localAddressHigh: u64;
   localAddressLow: u64;
   remoteAddressHigh: u64;
@@ -168,13 +168,13 @@ export class Tcb {
   events: u32;
   error: i32;
 
-  // Deadlines, microseconds; Infinity when unset. Written by timers.ts.
+  // Deadlines, microseconds; Infinity when unset. Written by timers.ts; armed by queues.ts.
   rtxAt: f64;
   ackAt: f64;
   waitAt: f64;
   armed: f64;
 
-  // Send sequence space. Written by send.ts, output.ts and acknowledgments.ts.
+  // Send sequence space. Written by lifecycle.ts, calls.ts, output.ts and acknowledgments.ts.
   iss: Seq;
   sndUna: Seq;
   sndNxt: Seq;
@@ -276,7 +276,7 @@ export class Tcb {
   softError: i8;
   pmtu: u16;
 
-  // Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
+  // Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by user-options.ts, keepalive.ts and output.ts.
   keepAt: f64;
   heardAt: f64;
   unackedSince: f64;

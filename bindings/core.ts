@@ -32,7 +32,7 @@ interface Exports {
   udpReceive(slot: number, generation: number): number;
   udpClose(slot: number, generation: number): number;
   setOption(slot: number, generation: number, option: number, value: number): number;
-  deadline(slot: number): number;
+  rearm(slot: number): number;
 }
 
 type Crossing = (a?: number, b?: number, c?: number, d?: number) => number;

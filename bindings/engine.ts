@@ -214,12 +214,11 @@ class SansIoEngine implements Engine {
     for (;;) {
       const slot = wheel.peek();
       if (slot < 0) return undefined;
-      const deadline = core.call.deadline(slot);
+      const deadline = core.call.rearm(slot);
       // In the unit it was armed in: back in microseconds, rounding could make it look moved for ever.
       if (deadline / 1000 <= wheel.when(slot)) return wheel.earliest();
       wheel.cancel(slot);
       if (deadline < Infinity) wheel.arm(slot, deadline / 1000);
-      manager.rearmed(slot, deadline);
     }
   }
 

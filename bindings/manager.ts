@@ -127,11 +127,6 @@ export class Manager implements UdpKeeper {
     }
   }
 
-  /** The wheel's entry of `slot` was moved to `deadline`, microseconds. */
-  rearmed(slot: number, deadline: number): void {
-    this.core.doubles[(this.core.slot(slot) + tcb.TCB_ARMED) >> 3] = deadline;
-  }
-
   poll(): EngineEvent[] {
     const events: EngineEvent[] = [];
     for (const holder of this.told) {

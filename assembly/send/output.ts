@@ -10,6 +10,7 @@ import { currentRto, startTiming, stopTiming } from "../rtt.ts";
 import { Seq } from "../seq.ts";
 import {
   CNT_RETRANS_SEGS,
+  CNT_TCP_FROM_ZERO_WINDOW_ADV,
   CNT_TCP_KEEP_ALIVE,
   CNT_TCP_ORIG_DATA_SENT,
   CNT_TCP_SLOW_START_RETRANS,
@@ -110,6 +111,7 @@ function window(tcb: Tcb): u32 {
   const before = tcb.rcvWnd;
   const field = advertise(tcb);
   if (field == 0 && before != 0) count(CNT_TCP_TO_ZERO_WINDOW_ADV);
+  else if (field != 0 && before == 0) count(CNT_TCP_FROM_ZERO_WINDOW_ADV);
   return field;
 }
 

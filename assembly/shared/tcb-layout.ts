@@ -1,6 +1,6 @@
 // Where each field of a TCB stands, octets from its slot. assembly/tcb.ts proves itself against this page.
 
-// Who it is. Written by tcb.ts.
+// Who it is. Written by lifecycle.ts and calls.ts.
 export const TCB_LOCAL_ADDRESS = 0;
 export const TCB_REMOTE_ADDRESS = 16;
 export const TCB_LOCAL_PORT = 32;
@@ -28,13 +28,13 @@ export const TCB_PASSIVE = 79;
 export const TCB_EVENTS = 80;
 export const TCB_ERROR = 84;
 
-// Deadlines, microseconds; Infinity when unset. Written by timers.ts.
+// Deadlines, microseconds; Infinity when unset. Written by timers.ts; armed by queues.ts.
 export const TCB_RTX_AT = 88;
 export const TCB_ACK_AT = 96;
 export const TCB_WAIT_AT = 104;
 export const TCB_ARMED = 112;
 
-// Send sequence space. Written by send.ts, output.ts and acknowledgments.ts.
+// Send sequence space. Written by lifecycle.ts, calls.ts, output.ts and acknowledgments.ts.
 export const TCB_ISS = 120;
 export const TCB_SND_UNA = 124;
 export const TCB_SND_NXT = 128;
@@ -124,7 +124,7 @@ export const TCB_IN_MEMORY = 420;
 export const TCB_SOFT_ERROR = 421;
 export const TCB_PMTU = 422;
 
-// Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by options.ts and expire.ts.
+// Keepalive (RFC 9293 §3.8.4), user timeout, what the user set. Written by user-options.ts, keepalive.ts and output.ts.
 export const TCB_KEEP_AT = 424;
 export const TCB_HEARD_AT = 432;
 export const TCB_UNACKED_SINCE = 440;
