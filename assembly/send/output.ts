@@ -108,7 +108,8 @@ function acknowledged(tcb: Tcb): void {
 }
 
 function window(tcb: Tcb): u32 {
-  const before = tcb.rcvWnd;
+  // What the last segment offered, not what is left of it.
+  const before = tcb.rcvAdv.since(tcb.rcvAcked);
   const field = advertise(tcb);
   if (field == 0 && before != 0) count(CNT_TCP_TO_ZERO_WINDOW_ADV);
   else if (field != 0 && before == 0) count(CNT_TCP_FROM_ZERO_WINDOW_ADV);
