@@ -14,6 +14,7 @@ import {
   CTL_HASH_KEY,
   EV_CLOSED,
   EV_READABLE,
+  EV_URGENT,
   EV_WRITABLE,
   SET_FIN_TIMEOUT,
   SET_TW_REUSE,
@@ -49,16 +50,22 @@ import {
   SYN_SENT,
   TIME_WAIT,
 } from "./shared/states.ts";
+import { URGENT_RECEIVED } from "./shared/tcb-layout.ts";
+import { giveRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
 import { now, SECOND } from "./time.ts";
 import { armWait } from "./timers.ts";
+import { markUrgent, urgentRead } from "./urgent.ts";
 import { worthTelling } from "./window.ts";
 
 // The user calls of RFC 9293 §3.10.1 to §3.10.6, carried out for the manager. Addresses and text pass through the
 // staging area. Each returns a count or slot, or an ERR_ of results.ts.
 
-/** OPEN, active. Staging: local address, remote address, 16 octets each. Returns the slot. */
-export function open(family: u32, localPort: u32, remotePort: u32): i32 {
+/**
+ * OPEN, active. Staging: local address, remote address, 16 octets each; `hops` IPv4 addresses to go by, 4 octets each.
+ * Returns the slot.
+ */
+export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i32 {
   const remoteHigh = load<u64>(staging, 16);
   const remoteLow = load<u64>(staging, 24);
   if (!isConnectable(remoteHigh, remoteLow)) return ERR_INVALID;
@@ -85,6 +92,10 @@ export function open(family: u32, localPort: u32, remotePort: u32): i32 {
     finish(Tcb.at(twin), 0, 0);
   }
   beginConnection(tcb);
+  if (hops && !giveRoute(tcb, staging + 32, hops)) {
+    finish(tcb, 0, 0);
+    return ERR_NO_MEMORY;
+  }
   if (twin && tcb.iss <= floor) setIss(tcb, floor.plus(65537));
   setState(tcb, SYN_SENT);
   tcb.held = 1;
@@ -139,7 +150,8 @@ export function accept(slot: u32, generation: u32): i32 {
   child.held = 1;
   child.listener = 0;
   // Whatever happened while nobody held it is told again.
-  raise(child, EV_WRITABLE | (child.rcvNxt != child.rcvRead ? EV_READABLE : 0));
+  const readable = child.rcvNxt != child.rcvRead ? EV_READABLE : 0;
+  raise(child, EV_WRITABLE | readable | (child.urgent & URGENT_RECEIVED ? EV_URGENT : 0));
   return child.slot;
 }
 
@@ -161,6 +173,18 @@ export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
   if (taken < length) refused(tcb);
   if (taken) wantOutput(tcb);
   return taken;
+}
+
+/** All that is queued is urgent (SEND's URGENT flag). */
+export function urge(slot: u32, generation: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  markUrgent(tcb);
+  // RFC 9293 §3.8.6.1: a peer whose window is shut hears of it all the same.
+  if (tcb.sndWnd <= tcb.flightSize && (tcb.state == ESTABLISHED || tcb.state == CLOSE_WAIT)) tcb.ackNow = 1;
+  wantOutput(tcb);
+  return 0;
 }
 
 /** Octets SEND would take now. */
@@ -190,6 +214,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
   const from = tcb.rcvRead;
   tcb.rcvStream.get(from, staging + skip, taken);
   tcb.rcvRead = from.plus(taken);
+  if (tcb.urgent) urgentRead(tcb);
   if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.clear();
   else tcb.rcvStream.trim(from, tcb.rcvRead);
   if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {

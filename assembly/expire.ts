@@ -29,6 +29,7 @@ import { CLOSED, FREE, LISTEN, SYN_SENT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, NEVER, now } from "./time.ts";
 import { startRtx } from "./timers.ts";
+import { patience } from "./user-timeout.ts";
 
 /** Linux's number of retransmissions for an orphan where none is set. */
 const ORPHAN_RETRIES: i32 = 8;
@@ -62,7 +63,8 @@ function delayedAck(tcb: Tcb): void {
 /** The retransmission timer, RFC 6298 §5.4 to §5.6, or the zero-window probe's. */
 function retransmission(tcb: Tcb): void {
   tcb.rtxAt = NEVER;
-  if (tcb.userTimeout != 0 && now - tcb.unackedSince >= tcb.userTimeout) {
+  const most = patience(tcb);
+  if (most != 0 && now - tcb.unackedSince >= most) {
     giveUp(tcb);
     return;
   }
@@ -75,7 +77,8 @@ function retransmission(tcb: Tcb): void {
     return;
   }
   count(CNT_TCP_TIMEOUTS);
-  if (i32(tcb.retransmits) >= patience(tcb)) {
+  // What the user said counts, as in Linux, in place of the number of retransmissions.
+  if ((most == 0 || tcb.orphan) && i32(tcb.retransmits) >= retries(tcb)) {
     giveUp(tcb);
     return;
   }
@@ -87,7 +90,7 @@ function retransmission(tcb: Tcb): void {
 }
 
 /** R2: how often something is sent in vain. An orphan, whose user is gone, gets less: Linux's tcp_orphan_retries. */
-function patience(tcb: Tcb): i32 {
+function retries(tcb: Tcb): i32 {
   if (!tcb.orphan) return setting(SET_RETRIES2);
   const retries = setting(SET_ORPHAN_RETRIES);
   return retries ? retries : ORPHAN_RETRIES;
@@ -127,7 +130,7 @@ function repeatSyn(tcb: Tcb): void {
 
 /** RFC 9293 §3.8.6.1: ask, ever more rarely, and for as long as there is an answer (MUST-37). */
 function askWindow(tcb: Tcb): void {
-  if (i32(tcb.probes) >= patience(tcb) || tooLongShut(tcb)) {
+  if (i32(tcb.probes) >= retries(tcb) || tooLongShut(tcb)) {
     giveUp(tcb);
     return;
   }

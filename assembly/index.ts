@@ -12,8 +12,10 @@ import {
   receive,
   send,
   shutdown,
+  urge,
   writable,
 } from "./calls.ts";
+import { count } from "./counters.ts";
 import { expire } from "./expire.ts";
 import { conclude, observe, reading } from "./observer.ts";
 import { layOut, slotAt, slotsInUse, staging } from "./pool.ts";
@@ -22,6 +24,7 @@ import { expireFragments } from "./receive/fragments.ts";
 import { arrive } from "./receive/input.ts";
 import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
+import { CNT_IN_DISCARDS, CNT_IN_RECEIVES } from "./shared/counters.ts";
 import { Tcb } from "./tcb.ts";
 import { setNow } from "./time.ts";
 import { udpBind, udpClose, udpInUse, udpReceive, udpSend } from "./udp.ts";
@@ -46,6 +49,12 @@ export function input(packets: u32, now: f64): void {
   arrive(packets);
   wakeWriters();
   drainEvents();
+}
+
+/** `packets` that arrived found no place in the ingress queue. */
+export function discard(packets: u32): void {
+  count(CNT_IN_RECEIVES, packets);
+  count(CNT_IN_DISCARDS, packets);
 }
 
 export function output(packets: u32, octets: u32, now: f64): u32 {
@@ -104,5 +113,6 @@ export {
   udpInUse,
   udpReceive,
   udpSend,
+  urge,
   writable,
 };

@@ -14,16 +14,17 @@ import { CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2 } from "./shared/states
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
 import { armKeep } from "./timers.ts";
+import { patience } from "./user-timeout.ts";
 
 // RFC 9293 §3.8.4 with Linux's three numbers: how long a connection may be silent, how long between probes, and how many
 // may go unanswered.
 
 function idle(tcb: Tcb): f64 {
-  return f64(tcb.keepIdle ? tcb.keepIdle : u32(setting(SET_KEEPALIVE_TIME))) * SECOND;
+  return f64(tcb.keepIdle ? u32(tcb.keepIdle) : u32(setting(SET_KEEPALIVE_TIME))) * SECOND;
 }
 
 function interval(tcb: Tcb): f64 {
-  return f64(tcb.keepInterval ? tcb.keepInterval : u32(setting(SET_KEEPALIVE_INTVL))) * SECOND;
+  return f64(tcb.keepInterval ? u32(tcb.keepInterval) : u32(setting(SET_KEEPALIVE_INTVL))) * SECOND;
 }
 
 function probes(tcb: Tcb): u32 {
@@ -64,9 +65,8 @@ export function keepaliveExpired(tcb: Tcb): void {
   }
   const silent = now - tcb.heardAt;
   // TCP_USER_TIMEOUT takes the place of the number of probes (Linux).
-  const over = tcb.userTimeout
-    ? silent >= tcb.userTimeout && tcb.keepProbes > 0
-    : tcb.keepProbes >= probes(tcb);
+  const most = patience(tcb);
+  const over = most ? silent >= most && tcb.keepProbes > 0 : tcb.keepProbes >= probes(tcb);
   if (over) {
     count(CNT_TCP_ABORT_ON_TIMEOUT);
     resetConnection(tcb);

@@ -32,10 +32,12 @@ import { CNT_CURR_ESTAB, CNT_TW } from "./shared/counters.ts";
 import { ERR_TIMED_OUT } from "./shared/results.ts";
 import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT } from "./shared/states.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
+import { dropRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
 import { armWait, disarmAll } from "./timers.ts";
 import { beginTimestamps, takeSynTimestamp } from "./timestamps.ts";
+import { beginUserTimeout, takeUserTimeout } from "./user-timeout.ts";
 
 // How a connection begins, changes state and ends.
 
@@ -100,6 +102,7 @@ export function beginConnection(tcb: Tcb): void {
     tcb.rcvWscale = u8(scale);
   }
   beginTimestamps(tcb);
+  beginUserTimeout(tcb);
   enterTable(tcb);
 }
 
@@ -129,6 +132,7 @@ export function takeSyn(tcb: Tcb): void {
   tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf, 0xffff));
   tcb.peerMss = u16(peerMss());
   takeSynTimestamp(tcb);
+  takeUserTimeout(tcb);
   fitSegments(tcb);
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;
@@ -213,6 +217,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
 export function freeTcb(tcb: Tcb): void {
   assert(tcb.state == CLOSED && !tcb.inAccept);
   tcb.rcvStream.clear();
+  if (tcb.annex) dropRoute(tcb);
   release(tcb);
 }
 

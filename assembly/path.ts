@@ -98,9 +98,9 @@ export function learnPath(family: u32, address: usize, told: u32, current: u32):
 
 /** RFC 9293 MUST-16: Eff.snd.MSS, of what the peer takes, what the path does and what the user set. */
 export function fitSegments(tcb: Tcb): void {
-  tcb.sndMss = u16(min<u32>(tcb.peerMss, u32(tcb.pmtu) - headers(tcb.family)));
+  tcb.sndMss = u16(min<u32>(tcb.peerMss, u32(tcb.pmtu) - headers(tcb.family)) - tcb.ipOptions);
   if (tcb.maxSegment) tcb.sndMss = min<u16>(tcb.sndMss, tcb.maxSegment);
-  // RFC 9293 MUST-16: the option that every segment carries comes off.
+  // RFC 9293 MUST-16: the options that every segment carries come off.
   if (tcb.tsOk) tcb.sndMss -= u16(TIMESTAMPS_LENGTH);
 }
 

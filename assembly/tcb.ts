@@ -7,6 +7,8 @@ import {
   TCB_ACK_NOW,
   TCB_ACKS_OWED,
   TCB_ADV_MSS,
+  TCB_ADV_UTO,
+  TCB_ANNEX,
   TCB_ARMED,
   TCB_BACKOFF,
   TCB_BLOCKED,
@@ -45,6 +47,7 @@ import {
   TCB_IN_MEMORY,
   TCB_IN_OUTPUT,
   TCB_IP_ID,
+  TCB_IP_OPTIONS,
   TCB_IRS,
   TCB_ISS,
   TCB_KEEP_ALIVE,
@@ -85,10 +88,12 @@ import {
   TCB_RCV_READ,
   TCB_RCV_RUNS,
   TCB_RCV_TEXT,
+  TCB_RCV_UP,
   TCB_RCV_WSCALE,
   TCB_RECOVER,
   TCB_REMOTE_ADDRESS,
   TCB_REMOTE_PORT,
+  TCB_REMOTE_UTO,
   TCB_RETRANSMITS,
   TCB_REXMIT_NXT,
   TCB_REXMIT_ONE,
@@ -107,6 +112,7 @@ import {
   TCB_SND_SML,
   TCB_SND_TEXT,
   TCB_SND_UNA,
+  TCB_SND_UP,
   TCB_SND_WL1,
   TCB_SND_WL2,
   TCB_SND_WND,
@@ -123,7 +129,9 @@ import {
   TCB_TS_OK,
   TCB_TS_RECENT,
   TCB_UNACKED_SINCE,
+  TCB_URGENT,
   TCB_USER_TIMEOUT,
+  TCB_UTO,
   TCB_WAIT_AT,
   TCB_WINDOW_SCALING,
 } from "./shared/tcb-layout.ts";
@@ -235,6 +243,8 @@ export class Tcb {
   probing: u8;
   synRetransmitted: u8;
   rttSeq: Seq;
+  /** RCV.UP: end of the urgent text received. Written by urgent.ts. */
+  rcvUp: Seq;
   rttAt: f64;
   rttMin: f64;
 
@@ -280,9 +290,15 @@ export class Tcb {
   keepAt: f64;
   heardAt: f64;
   unackedSince: f64;
-  userTimeout: f64;
-  keepIdle: u32;
-  keepInterval: u32;
+  /** Milliseconds; 0 for none. */
+  userTimeout: u32;
+  /** A slot with what few connections have, or 0. Written by source-route.ts. */
+  annex: u32;
+  keepIdle: u16;
+  keepInterval: u16;
+  // User timeout option, RFC 5482, as it stands on the wire. Written by user-timeout.ts.
+  advUto: u16;
+  remoteUto: u16;
   keepCount: u8;
   keepAlive: u8;
   keepProbes: u8;
@@ -303,10 +319,16 @@ export class Tcb {
   tsRecent: u32;
   tsOffset: u32;
   tsOk: u8;
+  urgent: u8;
+  ipOptions: u8;
+  uto: u8;
 
   // How much of the congestion window was used. Written by congestion/newreno.ts.
   mostInFlight: u32;
   measuredTo: Seq;
+
+  /** SND.UP: end of the urgent text sent. Written by urgent.ts. */
+  sndUp: Seq;
 
   @inline static at(slot: usize): Tcb {
     return changetype<Tcb>(slot);
@@ -470,5 +492,13 @@ if (offsetof<Tcb>("tsOffset") != TCB_TS_OFFSET) ERROR("layout drift: tsOffset");
 if (offsetof<Tcb>("tsOk") != TCB_TS_OK) ERROR("layout drift: tsOk");
 if (offsetof<Tcb>("mostInFlight") != TCB_MOST_IN_FLIGHT) ERROR("layout drift: mostInFlight");
 if (offsetof<Tcb>("measuredTo") != TCB_MEASURED_TO) ERROR("layout drift: measuredTo");
-if (<i32>offsetof<Tcb>() > TCB_END + 4) ERROR("layout drift: end of Tcb");
+if (<i32>offsetof<Tcb>("rcvUp") != TCB_RCV_UP) ERROR("layout drift: rcvUp");
+if (<i32>offsetof<Tcb>("annex") != TCB_ANNEX) ERROR("layout drift: annex");
+if (<i32>offsetof<Tcb>("advUto") != TCB_ADV_UTO) ERROR("layout drift: advUto");
+if (<i32>offsetof<Tcb>("remoteUto") != TCB_REMOTE_UTO) ERROR("layout drift: remoteUto");
+if (<i32>offsetof<Tcb>("urgent") != TCB_URGENT) ERROR("layout drift: urgent");
+if (<i32>offsetof<Tcb>("ipOptions") != TCB_IP_OPTIONS) ERROR("layout drift: ipOptions");
+if (<i32>offsetof<Tcb>("uto") != TCB_UTO) ERROR("layout drift: uto");
+if (<i32>offsetof<Tcb>("sndUp") != TCB_SND_UP) ERROR("layout drift: sndUp");
+if (<i32>offsetof<Tcb>() > TCB_END) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

@@ -3,6 +3,7 @@ import { currentRto } from "./rtt.ts";
 import { EV_DEADLINE } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, Micros, NEVER, now } from "./time.ts";
+import { patience } from "./user-timeout.ts";
 
 // Deadlines are state; the wheel's entry is a hint. Only a deadline that moves earlier than the hint is told.
 
@@ -40,7 +41,8 @@ export function armKeep(tcb: Tcb, at: Micros): void {
  */
 export function startRtx(tcb: Tcb): void {
   let at = now + currentRto(tcb);
-  if (tcb.userTimeout != 0) at = min(at, max(now + MILLISECOND, tcb.unackedSince + tcb.userTimeout));
+  const most = patience(tcb);
+  if (most != 0) at = min(at, max(now + MILLISECOND, tcb.unackedSince + most));
   armRtx(tcb, at);
 }
 

@@ -1,6 +1,7 @@
 import { restartKeepalive } from "./keepalive.ts";
 import { fitSegments } from "./path.ts";
 import { handle, wantOutput } from "./queues.ts";
+import { ackAtOnce } from "./receive/text.ts";
 import { ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
 import {
@@ -15,9 +16,10 @@ import {
   OPT_MAX_SEGMENT,
   OPT_NO_DELAY,
   OPT_USER_TIMEOUT,
+  OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
 import { Tcb } from "./tcb.ts";
-import { MILLISECOND } from "./time.ts";
+import { advertiseUserTimeout, setUserTimeout } from "./user-timeout.ts";
 
 /** DSCP stands above ECN in the traffic class, which stands above the flow label. */
 const DSCP_SHIFT: u32 = 22;
@@ -34,15 +36,19 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
     tcb.cork = u8(value);
     // Uncorked, what was held back goes.
     if (!value) wantOutput(tcb);
-  } else if (option == OPT_USER_TIMEOUT) tcb.userTimeout = f64(value) * MILLISECOND;
-  else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
+  } else if (option == OPT_USER_TIMEOUT) setUserTimeout(tcb, value);
+  else if (option == OPT_USER_TIMEOUT_OPTION) {
+    advertiseUserTimeout(tcb, value);
+    // What changes while they talk is told at once.
+    if (value && tcb.state != SYN_SENT) ackAtOnce(tcb);
+  } else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
   else if (option == OPT_MAX_SEGMENT) setMaxSegment(tcb, value);
   else if (option == OPT_DSCP) tcb.flow = (tcb.flow & 0xfffff) | (value << DSCP_SHIFT);
   else if (option == OPT_HOP_LIMIT) tcb.hops = u8(value);
   else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
-    else if (option == OPT_KEEP_IDLE) tcb.keepIdle = value;
-    else if (option == OPT_KEEP_INTERVAL) tcb.keepInterval = value;
+    else if (option == OPT_KEEP_IDLE) tcb.keepIdle = u16(value);
+    else if (option == OPT_KEEP_INTERVAL) tcb.keepInterval = u16(value);
     else if (option == OPT_KEEP_COUNT) tcb.keepCount = u8(value);
     restartKeepalive(tcb);
   }

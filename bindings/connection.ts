@@ -5,7 +5,14 @@ import { formatAddress } from "./address.ts";
 import type { Core } from "./core.ts";
 import { SynwaveError } from "./errors.ts";
 import { readTcpInfo, STATES } from "./tcp-info.ts";
-import type { Connection, ConnectionOption, ConnectionOptions, State, TcpInfo } from "./types.ts";
+import type {
+  Connection,
+  ConnectionOption,
+  ConnectionOptions,
+  State,
+  TcpInfo,
+  WriteOptions,
+} from "./types.ts";
 import { encodeOption } from "./user-options.ts";
 
 /** What the manager is told of by its handles. */
@@ -126,7 +133,13 @@ export class ConnectionHandle implements Connection {
     return Math.max(0, (end - una - syn) | 0);
   }
 
-  write(bytes: Uint8Array): number {
+  get urgent(): number {
+    const { bytes, words } = this.keeper.core;
+    if (!this.alive || !(bytes[this.at + tcb.TCB_URGENT]! & tcb.URGENT_RECEIVED)) return 0;
+    return (words[(this.at + tcb.TCB_RCV_UP) >> 2]! - words[(this.at + tcb.TCB_RCV_READ) >> 2]!) >>> 0;
+  }
+
+  write(bytes: Uint8Array, { urgent = false }: WriteOptions = {}): number {
     const { core } = this.keeper;
     if (!(bytes instanceof Uint8Array))
       throw new SynwaveError("EINVAL", `write takes a Uint8Array, not ${bytes}`);
@@ -151,6 +164,7 @@ export class ConnectionHandle implements Connection {
       done += taken;
       if (taken < length) break;
     }
+    if (urgent && done) core.call.urge(this.slot, this.generation);
     return done;
   }
 

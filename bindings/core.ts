@@ -9,10 +9,11 @@ interface Exports {
   init(octets: number): void;
   address(prefix: number): number;
   input(packets: number, now: number): void;
+  discard(packets: number): void;
   output(packets: number, octets: number, now: number): number;
   timers(slots: number, now: number): void;
   events(): void;
-  open(family: number, localPort: number, remotePort: number): number;
+  open(family: number, localPort: number, remotePort: number, hops: number): number;
   portHash(remotePort: number): number;
   listen(family: number, port: number, backlog: number): number;
   listenerInUse(family: number, port: number): number;
@@ -20,6 +21,7 @@ interface Exports {
   send(slot: number, generation: number, skip: number, length: number): number;
   receive(slot: number, generation: number, skip: number, length: number): number;
   readable(slot: number, generation: number): number;
+  urge(slot: number, generation: number): number;
   writable(slot: number, generation: number): number;
   shutdown(slot: number, generation: number): number;
   close(slot: number, generation: number): number;

@@ -64,7 +64,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
         `addresses has more entries than the engine holds: ${addresses.length}`,
       );
   }
-  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu);
+  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu, settings.netdevMaxBacklog);
 }
 
 /** The engine as programs see it: packets and the time in; packets, bytes and events out. */
@@ -74,12 +74,15 @@ class SansIoEngine implements Engine {
   private readonly core: Core;
   private readonly manager: Manager;
   private readonly due = new Int32Array(TIMER_ENTRIES);
+  /** Packets one call may bring: what a network hands over at once waits nowhere else. */
+  private readonly backlog: number;
   private inbox: PacketBatch | undefined;
 
-  constructor(core: Core, manager: Manager, mtu: number) {
+  constructor(core: Core, manager: Manager, mtu: number, backlog: number) {
     this.core = core;
     this.manager = manager;
     this.mtu = mtu;
+    this.backlog = backlog;
     this.memory = core.memory;
   }
 
@@ -91,27 +94,36 @@ class SansIoEngine implements Engine {
   }
 
   receive(packets: Iterable<Uint8Array>, now: number): void {
-    this.micros(now);
+    const micros = this.micros(now);
     this.inbox ??= new PacketBatch(RX_PACKETS, RX_BYTES);
     const batch = this.inbox;
     batch.clear();
+    let arrived = 0;
     for (const packet of packets) {
       if (!(packet instanceof Uint8Array))
         throw new SynwaveError("EINVAL", `packets must be Uint8Arrays, not ${packet}`);
+      if (++arrived > this.backlog) continue;
       const cut = packet.length > PACKET_MAX ? packet.subarray(0, PACKET_MAX) : packet;
       if (!batch.push(cut)) {
-        this.receiveBatch(batch, now);
+        this.input(batch, batch.count, micros);
         batch.clear();
         batch.push(cut);
       }
     }
-    this.receiveBatch(batch, now);
+    this.input(batch, batch.count, micros);
+    if (arrived > this.backlog) this.core.call.discard(arrived - this.backlog);
   }
 
   receiveBatch(batch: PacketBatch, now: number): void {
     const micros = this.micros(now);
+    const taken = Math.min(batch.count, this.backlog);
+    this.input(batch, taken, micros);
+    if (taken < batch.count) this.core.call.discard(batch.count - taken);
+  }
+
+  private input(batch: PacketBatch, count: number, micros: number): void {
     const { core } = this;
-    const { table, count } = batch;
+    const { table } = batch;
     const ring = core.words[control.CTL_RX >> 2]!;
     const entries = core.words[control.CTL_RX_TABLE >> 2]! >> 2;
     let next = 0;

@@ -24,6 +24,8 @@ import { Wheel } from "./wheel.ts";
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
 /** Counters of RFC 6056 §3.3.4: destinations that share one reveal a little of each other, and no more. */
 const PORT_COUNTERS = 256;
+/** Routers that the options of an IPv4 header have room for. */
+const HOPS_MAX = 9;
 
 function checkPort(port: unknown, what: string, least: number): number {
   if (!Number.isInteger(port) || (port as number) < least || (port as number) > 65535)
@@ -143,6 +145,7 @@ export class Manager implements UdpKeeper {
       const connection = holder;
       if (flags & control.EV_ESTABLISHED) events.push({ type: "established", connection });
       if (!holder.spent) {
+        if (flags & control.EV_URGENT) events.push({ type: "urgent", connection });
         if (flags & control.EV_READABLE) events.push({ type: "readable", connection });
         if (flags & control.EV_WRITABLE) events.push({ type: "writable", connection });
       }
@@ -235,10 +238,11 @@ export class Manager implements UdpKeeper {
     const local = this.localFor(remote, options.localAddress);
     this.core.bytes.set(local.octets, this.core.staging);
     this.core.bytes.set(remote.octets, this.core.staging + 16);
+    const hops = this.stageRoute(options.sourceRoute, remote);
     const slot =
       options.localPort === undefined
-        ? this.openEphemeral(remote, remotePort, options.remoteAddress)
-        : this.core.call.open(remote.family, checkPort(options.localPort, "localPort", 1), remotePort);
+        ? this.openEphemeral(remote, remotePort, options.remoteAddress, hops)
+        : this.core.call.open(remote.family, checkPort(options.localPort, "localPort", 1), remotePort, hops);
     if (slot === result.ERR_INVALID)
       throw new SynwaveError("EINVAL", `remoteAddress is no host's address: ${options.remoteAddress}`);
     if (slot === result.ERR_IN_USE)
@@ -256,15 +260,31 @@ export class Manager implements UdpKeeper {
     return connection;
   }
 
+  /** Put the routers to pass behind the addresses in staging; returns how many. */
+  private stageRoute(route: readonly string[] | undefined, remote: Address): number {
+    if (route === undefined || route.length === 0) return 0;
+    if (route.length > HOPS_MAX)
+      throw new SynwaveError("EINVAL", `sourceRoute has room for ${HOPS_MAX} addresses, not ${route.length}`);
+    if (remote.family !== 4)
+      throw new SynwaveError("EINVAL", `sourceRoute is IPv4's: IPv6 has none (RFC 5095)`);
+    for (const [i, text] of route.entries()) {
+      const hop = parseAddress(text, "sourceRoute");
+      if (hop.family !== 4)
+        throw new SynwaveError("EINVAL", `sourceRoute must have IPv4 addresses, not ${text}`);
+      this.core.bytes.set(hop.octets.subarray(12), this.core.staging + 32 + 4 * i);
+    }
+    return route.length;
+  }
+
   /** An ephemeral port nobody could guess, as RFC 6056 §3.3.4 (double hash) chooses it. */
-  private openEphemeral(remote: Address, remotePort: number, shown: string): number {
+  private openEphemeral(remote: Address, remotePort: number, shown: string, hops: number): number {
     const [first, last] = this.settings.ipLocalPortRange;
     const count = last - first + 1;
     const offset = this.nextPort(remotePort);
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
       if (this.core.call.listenerInUse(0, port)) continue;
-      const slot = this.core.call.open(remote.family, port, remotePort);
+      const slot = this.core.call.open(remote.family, port, remotePort, hops);
       if (slot !== result.ERR_IN_USE) return slot;
     }
     throw new SynwaveError(

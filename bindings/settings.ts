@@ -49,6 +49,13 @@ export interface Settings {
   tcpKeepaliveTime: number;
   tcpKeepaliveIntvl: number;
   tcpKeepaliveProbes: number;
+  /** Seconds of user timeout that every connection tells its peer (RFC 5482), and listens for; 0 to 1966020 (0: off). */
+  tcpUserTimeoutOption: number;
+  /** Take IPv4 packets that came by a source route, and answer by its reverse (RFC 9293 MUST-53): 0 or 1 (0, as Linux
+   * and RFC 7126 have it: they are dropped). */
+  acceptSourceRoute: number;
+  /** Packets taken in one `receive`; what is more is dropped and counted in InDiscards (1000). */
+  netdevMaxBacklog: number;
   /** TTL or hop limit of TCP segments (64). */
   ipDefaultTtl: number;
   /** Only "newreno". */
@@ -79,6 +86,9 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpKeepaliveTime: 7200,
   tcpKeepaliveIntvl: 75,
   tcpKeepaliveProbes: 9,
+  tcpUserTimeoutOption: 0,
+  acceptSourceRoute: 0,
+  netdevMaxBacklog: 1000,
   ipDefaultTtl: 64,
   tcpCongestionControl: "newreno",
 };
@@ -105,6 +115,9 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpKeepaliveTime: [1, 32767, control.SET_KEEPALIVE_TIME],
   tcpKeepaliveIntvl: [1, 32767, control.SET_KEEPALIVE_INTVL],
   tcpKeepaliveProbes: [1, 127, control.SET_KEEPALIVE_PROBES],
+  tcpUserTimeoutOption: [0, 32767 * 60, control.SET_USER_TIMEOUT_OPTION],
+  acceptSourceRoute: [0, 1, control.SET_ACCEPT_SOURCE_ROUTE],
+  netdevMaxBacklog: [1, 0x7fffffff],
   tcpChallengeAckLimit: [0, 0x7fffffff, control.SET_CHALLENGE_ACK_LIMIT],
 };
 

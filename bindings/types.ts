@@ -41,6 +41,13 @@ export interface ConnectOptions {
   localAddress?: string;
   /** Default: chosen from `ipLocalPortRange` as RFC 6056 says. */
   localPort?: number;
+  /** IPv4 addresses of up to nine routers that packets are to pass (RFC 791's loose source route). */
+  sourceRoute?: readonly string[];
+}
+
+export interface WriteOptions {
+  /** Everything written so far is urgent (RFC 9293 §3.8.5): the peer is told where it ends, and gets it in line. */
+  urgent?: boolean;
 }
 
 export interface ListenOptions {
@@ -105,6 +112,9 @@ export interface ConnectionOptions {
   keepAliveCount: number;
   /** Milliseconds that sent text may stay unacknowledged before ETIMEDOUT; 0: as long as `tcpRetries2` allows. */
   userTimeout: number;
+  /** Seconds of user timeout to tell the peer (RFC 5482), whose own is then taken too where `userTimeout` is not set;
+   * 0: neither. 0 to 1966020; from 32768 in whole minutes. Default `tcpUserTimeoutOption`. */
+  userTimeoutOption: number;
   /** Seconds as in SO_LINGER; 0 makes `close` reset the connection, undefined is the default. */
   linger: number | undefined;
   /** Octets of the largest segment to send and, when set before the SYN has gone, to ask for; 88 to 65535. */
@@ -135,11 +145,13 @@ export interface Connection {
   readonly readable: number;
   /** Octets `write` would take now. */
   readonly writable: number;
+  /** Octets to read until the end of the urgent text the peer has told of (RFC 9293 MUST-33), arrived or not; 0: none. */
+  readonly urgent: number;
   /** Octets written and not yet acknowledged by the peer. */
   readonly unacked: number;
   /** Octets taken, 0 when the send buffer is full (a `writable` event follows).
    * @throws SynwaveError EPIPE after `shutdown` or `close`; `error` once the connection has failed */
-  write(bytes: Uint8Array): number;
+  write(bytes: Uint8Array, options?: WriteOptions): number;
   /** Octets copied; 0 = nothing yet, -1 = end of stream.
    * @throws `error` once the connection has failed and nothing is left to read */
   read(into: Uint8Array): number;
@@ -207,6 +219,8 @@ export type EngineEvent =
   | { type: "established"; connection: Connection }
   /** Text, end of stream or an error waits for `read`. */
   | { type: "readable"; connection: Connection }
+  /** The peer has told of urgent text, or of more: `connection.urgent` says how far it goes. */
+  | { type: "urgent"; connection: Connection }
   /** `write` takes octets again, after it had taken fewer than it was given. */
   | { type: "writable"; connection: Connection }
   /** At least one connection waits for `accept`. */

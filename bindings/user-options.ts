@@ -12,6 +12,7 @@ const OPTIONS: { [name in ConnectionOption]: readonly [number, true] | readonly 
   keepAliveInterval: [options.OPT_KEEP_INTERVAL, 1, 32767],
   keepAliveCount: [options.OPT_KEEP_COUNT, 1, 127],
   userTimeout: [options.OPT_USER_TIMEOUT, 0, 0x7fffffff],
+  userTimeoutOption: [options.OPT_USER_TIMEOUT_OPTION, 0, 32767 * 60],
   linger: [options.OPT_LINGER_RESET, 0, 65535],
   maxSegment: [options.OPT_MAX_SEGMENT, 88, 65535],
   dscp: [options.OPT_DSCP, 0, 63],

@@ -29,6 +29,8 @@ export class IpPacket {
   payload: usize;
   payloadLength: u32;
   ecn: u32;
+  /** Octets of options behind an IPv4 header. */
+  optionsLength: u32;
   /** A fragment: `payload` is its piece only, the rest of what is here the datagram's. */
   isFragment: bool;
   moreFragments: bool;
@@ -50,6 +52,7 @@ function drop(counter: usize): bool {
  */
 export function parseIp(at: usize, length: u32): bool {
   ip.isFragment = false;
+  ip.optionsLength = 0;
   if (length == 0) return drop(CNT_IN_TRUNCATED_PKTS);
   const version: u32 = load<u8>(at) >> 4;
   if (version == 4) return parseIpv4(at, length);
@@ -57,7 +60,7 @@ export function parseIp(at: usize, length: u32): bool {
   return drop(CNT_IN_HDR_ERRORS);
 }
 
-/** RFC 791 §3.1, RFC 1122 §3.2.1. Options are skipped. */
+/** RFC 791 §3.1, RFC 1122 §3.2.1. What options there are say nothing of the packet itself. */
 function parseIpv4(at: usize, length: u32): bool {
   if (length < IPV4_HEADER) return drop(CNT_IN_TRUNCATED_PKTS);
   const header: u32 = (load<u8>(at) & 15) << 2;
@@ -72,6 +75,7 @@ function parseIpv4(at: usize, length: u32): bool {
   ip.destination = at + 16;
   ip.protocol = load<u8>(at, 9);
   ip.ecn = load<u8>(at, 1) & 3;
+  ip.optionsLength = header - IPV4_HEADER;
   ip.payload = at + header;
   ip.payloadLength = total - header;
   const place: u32 = bswap<u16>(load<u16>(at, 6));

@@ -4,11 +4,16 @@ const EOL: u32 = 0;
 const NOP: u32 = 1;
 const MSS: u32 = 2;
 const WINDOW_SCALE: u32 = 3;
+const SACK_PERMITTED: u32 = 4;
 const TIMESTAMPS: u32 = 8;
+const USER_TIMEOUT: u32 = 28;
 /** NOP, NOP, timestamps, its length: how everybody writes it (RFC 7323 appendix A). */
 const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
 /** Octets of the timestamps option with its padding. */
 export const TIMESTAMPS_LENGTH: u32 = 12;
+
+/** Octets of the user timeout option. */
+export const USER_TIMEOUT_LENGTH: u32 = 4;
 
 /** RFC 7323 §2.3: a larger shift counts as this. */
 export const WINDOW_SCALE_MAX: u32 = 14;
@@ -24,6 +29,8 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
   segment.hasWindowScale = false;
   segment.windowScale = 0;
   segment.hasTimestamp = false;
+  segment.hasSack = false;
+  segment.userTimeout = 0;
   // Almost every segment of almost every connection.
   if (headerLength == TCP_HEADER + TIMESTAMPS_LENGTH && load<u32>(header, TCP_HEADER) == TIMESTAMPS_ALIGNED) {
     takeTimestamps(header + TCP_HEADER + 4, segment);
@@ -42,7 +49,9 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
     const length: u32 = load<u8>(header + at + 1);
     if (length < 2 || at + length > headerLength) return false;
     if (kind == TIMESTAMPS && length == 10) takeTimestamps(header + at + 2, segment);
-    // MSS and window scale mean something on a SYN only, and at their own length only.
+    else if (kind == USER_TIMEOUT && length == 4)
+      segment.userTimeout = bswap<u16>(load<u16>(header + at + 2));
+    // MSS, window scale and SACK-permitted mean something on a SYN only, and at their own length only.
     if (syn) {
       if (kind == MSS && length == 4) {
         segment.hasMss = true;
@@ -50,7 +59,7 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
       } else if (kind == WINDOW_SCALE && length == 3) {
         segment.hasWindowScale = true;
         segment.windowScale = min<u32>(load<u8>(header + at + 2), WINDOW_SCALE_MAX);
-      }
+      } else if (kind == SACK_PERMITTED && length == 2) segment.hasSack = true;
     }
     at += length;
   }
@@ -69,6 +78,13 @@ export function writeTimestamps(to: usize, value: u32, echo: u32): u32 {
   store<u32>(to, bswap<u32>(value), 4);
   store<u32>(to, bswap<u32>(echo), 8);
   return TIMESTAMPS_LENGTH;
+}
+
+/** Write a user timeout option (RFC 5482 §3.3); returns the octets written. */
+export function writeUserTimeout(to: usize, value: u32): u32 {
+  store<u16>(to, 0x041c);
+  store<u16>(to, bswap<u16>(u16(value)), 2);
+  return 4;
 }
 
 /** Write an MSS option; returns the octets written. */

@@ -34,6 +34,8 @@ export class Segment {
   /** The window field as it stands, unscaled. */
   window: u32;
   urgent: u32;
+  /** SEG.UP: where the urgent text ends, if URG says so; what trimming does to seq does nothing to it. */
+  up: Seq;
   text: usize;
   textLength: u32;
   ecn: u32;
@@ -45,6 +47,9 @@ export class Segment {
   hasTimestamp: bool;
   tsValue: u32;
   tsEcho: u32;
+  /** Of RFC 5482, as it stands. */
+  userTimeout: u32;
+  hasSack: bool;
 
   /** SEG.LEN: text, and one each for SYN and FIN. */
   @inline get length(): u32 {

@@ -46,6 +46,7 @@ export function parseTcp(verify: bool = true): bool {
   segment.flags = load<u8>(header, 13);
   segment.window = bswap<u16>(load<u16>(header, 14));
   segment.urgent = bswap<u16>(load<u16>(header, 18));
+  segment.up = segment.seq.plus(segment.urgent);
   segment.text = header + headerLength;
   segment.textLength = length - headerLength;
   if (headerLength > TCP_HEADER) {
@@ -54,6 +55,8 @@ export function parseTcp(verify: bool = true): bool {
     segment.hasMss = false;
     segment.hasWindowScale = false;
     segment.hasTimestamp = false;
+    segment.hasSack = false;
+    segment.userTimeout = 0;
   }
   return true;
 }

@@ -11,6 +11,7 @@ import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now } from "../time.ts";
 import { startRtx } from "../timers.ts";
+import { urgentAcknowledged } from "../urgent.ts";
 
 // RFC 9293 §3.10.7.4, fifth step, for synchronized states: what an acceptable ACK does to the send side.
 
@@ -21,6 +22,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   // FIN went out before the SYN was acknowledged: the user still waits to hear that it was.
   if (tcb.synUnacked) raise(tcb, EV_ESTABLISHED);
   tcb.sndUna = ack;
+  if (tcb.urgent) urgentAcknowledged(tcb);
   tcb.unackedSince = now;
   const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
   if (to != from) {

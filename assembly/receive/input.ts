@@ -17,6 +17,7 @@ import {
   CNT_TW_RECYCLED,
 } from "../shared/counters.ts";
 import { TIME_WAIT } from "../shared/states.ts";
+import { noRoute, routeArrives } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
 import { isNewer, isOutdated } from "../timestamps.ts";
 import { udpArrives } from "../udp.ts";
@@ -36,6 +37,8 @@ export function arrive(packets: u32): void {
       const whole = fragmentArrives();
       if (whole == 0 || !parseIp(staging, whole)) continue;
     }
+    if (ip.optionsLength == 0) noRoute();
+    else if (!routeArrives()) continue;
     if (ip.protocol == PROTOCOL_TCP) tcpArrives();
     else if (ip.protocol == (ip.family == 4 ? PROTOCOL_ICMP : PROTOCOL_ICMP6)) icmpArrives();
     else if (ip.protocol == PROTOCOL_UDP) udpArrives();

@@ -30,6 +30,7 @@ import {
   CNT_TCP_REQ_Q_FULL_DROP,
 } from "../shared/counters.ts";
 import { SYN_RECEIVED } from "../shared/states.ts";
+import { takeRoute } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 
@@ -72,6 +73,7 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
   beginConnection(child);
   if (floor != Seq.of(0) && child.iss <= floor) setIss(child, floor.plus(65537));
   takeSyn(child);
+  takeRoute(child);
   enterBacklog(listener, child);
   setState(child, SYN_RECEIVED);
   child.sndWnd = segment.window;

@@ -10,7 +10,7 @@ import {
   takeSyn,
 } from "../lifecycle.ts";
 import { enqueueAccept, leaveBacklog } from "../listener.ts";
-import { ACK, FIN, RST, SYN, segment } from "../packet/segment.ts";
+import { ACK, FIN, RST, SYN, segment, URG } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { finishTiming } from "../rtt.ts";
 import { resetAck, resetUnread } from "../send/replies.ts";
@@ -46,9 +46,12 @@ import {
   SYN_SENT,
   TIME_WAIT,
 } from "../shared/states.ts";
+import { cameByRoute, takeRoute } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { isOutdated, takeTimestamp } from "../timestamps.ts";
+import { urgentArrives } from "../urgent.ts";
+import { takeUserTimeout } from "../user-timeout.ts";
 import { checkAckField, finAcknowledged } from "./acknowledgments.ts";
 import { ackAtOnce, duplicateAckOwed, segmentText } from "./text.ts";
 
@@ -69,7 +72,9 @@ export function segmentArrives(tcb: Tcb): void {
     if (!checkSyn(tcb)) return;
     if (!checkAck(tcb)) return;
   }
-  // Sixth, urgent data: delivered in line with the rest, as RFC 6093 §5 advises.
+  if (cameByRoute()) takeRoute(tcb);
+  if (segment.userTimeout) takeUserTimeout(tcb);
+  if (segment.has(URG)) checkUrgent(tcb);
   if (segment.textLength && !checkText(tcb)) return;
   checkFin(tcb);
 }
@@ -283,6 +288,12 @@ function synAcked(tcb: Tcb): bool {
   if (tcb.finQueued) setState(tcb, FIN_WAIT_1);
   wantOutput(tcb);
   return GO_ON;
+}
+
+/** Sixth: URG. */
+function checkUrgent(tcb: Tcb): void {
+  const state = tcb.state;
+  if (state == ESTABLISHED || state == FIN_WAIT_1 || state == FIN_WAIT_2) urgentArrives(tcb);
 }
 
 /** Seventh: text. */

@@ -1,8 +1,15 @@
 import { measureUse, restartAfterIdle } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
 import { setState } from "../lifecycle.ts";
-import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
-import { ACK, FIN, PSH, SYN, TCP_HEADER } from "../packet/segment.ts";
+import {
+  TIMESTAMPS_LENGTH,
+  USER_TIMEOUT_LENGTH,
+  writeMss,
+  writeTimestamps,
+  writeUserTimeout,
+  writeWindowScale,
+} from "../packet/options.ts";
+import { ACK, FIN, PSH, SYN, TCP_HEADER, URG } from "../packet/segment.ts";
 import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
 import { CA_LOSS, limitedTransmit } from "../recovery/newreno.ts";
@@ -22,6 +29,8 @@ import { Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { armRtx, startRtx } from "../timers.ts";
 import { tsValue } from "../timestamps.ts";
+import { urgentPointer } from "../urgent.ts";
+import { offerUserTimeout, owesUserTimeout } from "../user-timeout.ts";
 import { advertise } from "../window.ts";
 import { emitPosted, posted } from "./outbox.ts";
 import {
@@ -44,8 +53,8 @@ import { emitReplies } from "./replies.ts";
 const OVERRIDE: f64 = SECOND / 5;
 
 /** Octets of options on a SYN, and on any other segment, at most. */
-const SYN_OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4;
-const OPTIONS_MAX: u32 = TIMESTAMPS_LENGTH;
+const SYN_OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4 + USER_TIMEOUT_LENGTH;
+const OPTIONS_MAX: u32 = TIMESTAMPS_LENGTH + USER_TIMEOUT_LENGTH;
 
 /** Tcb.probing: the retransmission timer runs as the zero-window probe's; and it has expired. */
 export const PROBING: u8 = 1;
@@ -116,14 +125,21 @@ function window(tcb: Tcb): u32 {
   return field;
 }
 
+/** Whether a segment with `length` octets behind its fixed header still fits. */
+function hasRoom(tcb: Tcb, length: u32): bool {
+  return fits(ipHeader(tcb.family) + tcb.ipOptions + TCP_HEADER + length);
+}
+
 function sendSyn(tcb: Tcb): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER + SYN_OPTIONS_MAX)) return false;
-  const to = nextTcp(tcb.family);
+  if (!hasRoom(tcb, SYN_OPTIONS_MAX)) return false;
+  const to = nextTcp(tcb.family, tcb.ipOptions);
   const passive = tcb.state != SYN_SENT;
   let options = writeMss(to + TCP_HEADER, tcb.advMss);
   if (tcb.tsOk)
     options += writeTimestamps(to + TCP_HEADER + options, tsValue(tcb), passive ? tcb.tsRecent : 0);
   if (tcb.windowScaling) options += writeWindowScale(to + TCP_HEADER + options, tcb.rcvWscale);
+  const timeout = offerUserTimeout(tcb, true);
+  if (timeout) options += writeUserTimeout(to + TCP_HEADER + options, timeout);
   writePorts(to, tcb.localPort, tcb.remotePort);
   const flags = passive ? SYN | ACK : SYN;
   const field = min<u32>(tcb.rcvBuf, 0xffff);
@@ -148,17 +164,25 @@ function sendAck(tcb: Tcb): bool {
   return sendEmpty(tcb, tcb.sndNxt);
 }
 
-/** Write the options of a segment that is no SYN; returns the length of its header. */
+/** Write the options that every segment but a SYN has; returns the length of the header so far. */
 function writeOptions(to: usize, tcb: Tcb): u32 {
   return tcb.tsOk ? TCP_HEADER + writeTimestamps(to + TCP_HEADER, tsValue(tcb), tcb.tsRecent) : TCP_HEADER;
 }
 
-function sendEmpty(tcb: Tcb, seq: Seq): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER + OPTIONS_MAX)) return false;
-  const to = nextTcp(tcb.family);
-  const header = writeOptions(to, tcb);
+/** Write the rest of the header, `header` octets with its options, of a segment that is no SYN. */
+function writeHeader(to: usize, tcb: Tcb, seq: Seq, header: u32, flags: u32): void {
   writePorts(to, tcb.localPort, tcb.remotePort);
-  writeTcp(to, seq, tcb.rcvNxt, header, ACK, window(tcb));
+  const pointer = tcb.urgent ? urgentPointer(tcb, seq) : 0;
+  writeTcp(to, seq, tcb.rcvNxt, header, pointer ? flags | URG : flags, window(tcb), pointer);
+}
+
+function sendEmpty(tcb: Tcb, seq: Seq): bool {
+  if (!hasRoom(tcb, OPTIONS_MAX)) return false;
+  const to = nextTcp(tcb.family, tcb.ipOptions);
+  let header = writeOptions(to, tcb);
+  const timeout = offerUserTimeout(tcb, false);
+  if (timeout) header += writeUserTimeout(to + header, timeout);
+  writeHeader(to, tcb, seq, header, ACK);
   commitFor(tcb, header, 0, 0);
   acknowledged(tcb);
   return true;
@@ -166,8 +190,10 @@ function sendEmpty(tcb: Tcb, seq: Seq): bool {
 
 /** Send `length` octets of text at `seq`, and FIN behind them if asked; at least one of both. */
 function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
-  if (!fits(ipHeader(tcb.family) + TCP_HEADER + OPTIONS_MAX + length)) return false;
-  const to = nextTcp(tcb.family);
+  // A full segment has no room for the option that is owed.
+  if (owesUserTimeout(tcb) && !sendAck(tcb)) return false;
+  if (!hasRoom(tcb, OPTIONS_MAX + length)) return false;
+  const to = nextTcp(tcb.family, tcb.ipOptions);
   const header = writeOptions(to, tcb);
   const end = seq.plus(length);
   let flags = ACK;
@@ -175,8 +201,7 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
   // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
   if (length && end == tcb.sndEnd) flags |= PSH;
   const textSum = copyText(to + header, tcb.sndStream, seq, length);
-  writePorts(to, tcb.localPort, tcb.remotePort);
-  writeTcp(to, seq, tcb.rcvNxt, header, flags, window(tcb));
+  writeHeader(to, tcb, seq, header, flags);
   commitFor(tcb, header, length, textSum);
   acknowledged(tcb);
   tcb.lastSentAt = now;

@@ -8,6 +8,7 @@ import { setting } from "../settings.ts";
 import { CTL_TX_USED, SET_DEFAULT_TTL } from "../shared/control.ts";
 import { CNT_OUT_REQUESTS, CNT_OUT_SEGS } from "../shared/counters.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "../shared/tcb-layout.ts";
+import { writeRoute } from "../source-route.ts";
 import { Stream } from "../stream.ts";
 import { Tcb } from "../tcb.ts";
 
@@ -46,18 +47,26 @@ export function ipHeader(family: u32): u32 {
   return family == 4 ? IPV4_HEADER : IPV6_HEADER;
 }
 
-/** Where the TCP header of the next packet goes. */
-export function nextTcp(family: u32): usize {
-  return txArea + used + ipHeader(family);
+/** Where the TCP header of the next packet goes, behind an IP header with `options` octets of options. */
+export function nextTcp(family: u32, options: u32 = 0): usize {
+  return txArea + used + ipHeader(family) + options;
 }
 
 /** The fields of a TCP header but ports and options; the checksum is left zero. */
-export function writeTcp(to: usize, seq: Seq, ack: Seq, headerLength: u32, flags: u32, window: u32): void {
+export function writeTcp(
+  to: usize,
+  seq: Seq,
+  ack: Seq,
+  headerLength: u32,
+  flags: u32,
+  window: u32,
+  pointer: u32 = 0,
+): void {
   store<u32>(to, bswap<u32>(seq.u32), 4);
   store<u32>(to, bswap<u32>(ack.u32), 8);
   store<u16>(to, u16((headerLength << 2) | (flags << 8)), 12);
   store<u16>(to, bswap<u16>(u16(window)), 14);
-  store<u32>(to, 0, 16);
+  store<u32>(to, bswap(pointer), 16);
 }
 
 export function writePorts(to: usize, source: u32, destination: u32): void {
@@ -69,7 +78,8 @@ export function writePorts(to: usize, source: u32, destination: u32): void {
  * Finish the packet whose TCP header of `headerLength` octets stands at nextTcp(): checksum it, given the sum over
  * `textLength` octets of text behind it and over both addresses and the protocol (`pseudo`); put the IP header before it
  * and enter it in the table. `addresses` are 16 octets local, 16 octets remote; `flow` is the traffic class and, for IPv6,
- * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual.
+ * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual; `annex` has the source route
+ * of an IPv4 packet, whose option takes up `options` octets.
  */
 export function commit(
   family: u32,
@@ -81,24 +91,28 @@ export function commit(
   ipId: u32,
   flow: u32,
   hops: u32,
+  annex: usize = 0,
+  options: u32 = 0,
 ): void {
   const at = txArea + used;
   const tcpLength = headerLength + textLength;
-  const tcp = at + ipHeader(family);
+  const tcp = at + ipHeader(family) + options;
   const total = add(add(sum(tcp, headerLength), textSum), add(pseudo, bswap<u16>(u16(tcpLength))));
   store<u16>(tcp, u16(finish(total)), 16);
   let length: u32;
   const ttl: u32 = hops ? hops : setting(SET_DEFAULT_TTL);
   if (family == 4) {
-    length = IPV4_HEADER + tcpLength;
-    store<u16>(at, u16(IPV4_START | ((flow >>> 20) << 8)));
+    const header = IPV4_HEADER + options;
+    length = header + tcpLength;
+    store<u16>(at, u16((IPV4_START + (options >> 2)) | ((flow >>> 20) << 8)));
     store<u16>(at, bswap<u16>(u16(length)), 2);
     store<u16>(at, bswap<u16>(u16(ipId)), 4);
     store<u16>(at, ipId & MAY_FRAGMENT ? 0 : DONT_FRAGMENT, 6);
     store<u32>(at, ttl | (PROTOCOL_TCP << 8), 8);
     store<u32>(at, load<u32>(addresses, 12), 12);
     store<u32>(at, load<u32>(addresses, 28), 16);
-    store<u16>(at, u16(finish(sum(at, IPV4_HEADER))), 10);
+    if (options) writeRoute(at, annex, options);
+    store<u16>(at, u16(finish(sum(at, header))), 10);
   } else {
     length = IPV6_HEADER + tcpLength;
     store<u32>(at, bswap<u32>(0x60000000 | flow));
@@ -134,7 +148,19 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
   tcb.segsOut++;
   const addresses = changetype<usize>(tcb) + TCB_LOCAL_ADDRESS;
   const tag: u32 = tcb.mayFragment ? id | MAY_FRAGMENT : id;
-  commit(tcb.family, addresses, tcb.pseudo, headerLength, textLength, textSum, tag, tcb.flow, tcb.hops);
+  commit(
+    tcb.family,
+    addresses,
+    tcb.pseudo,
+    headerLength,
+    textLength,
+    textSum,
+    tag,
+    tcb.flow,
+    tcb.hops,
+    tcb.annex,
+    tcb.ipOptions,
+  );
 }
 
 /** Copy `length` octets of a stream behind a header of even length and return their sum. */

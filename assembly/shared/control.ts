@@ -55,6 +55,11 @@ export const SET_DEFAULT_TTL = 488;
 export const SET_TIMESTAMPS = 416;
 export const SET_TW_REUSE = 420;
 
+export const SET_ACCEPT_SOURCE_ROUTE = 328;
+export const SET_USER_TIMEOUT_OPTION = 332;
+export const SET_SACK = 336;
+export const SET_DSACK = 340;
+
 export const CTL_COUNTERS = 1024;
 
 /** Static data of the module begins here (asconfig.json, memoryBase). */
@@ -82,5 +87,7 @@ export const EV_DEADLINE = 128;
 export const EV_FREED = 256;
 /** Retransmissions have reached R1 (RFC 9293 §3.8.3). */
 export const EV_RETRYING = 512;
+/** Urgent text is announced, or more of it (RFC 9293 §3.8.5). */
+export const EV_URGENT = 1024;
 /** A datagram waits to be read. */
 export const EV_DATAGRAM = 65536;

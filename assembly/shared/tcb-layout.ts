@@ -83,6 +83,7 @@ export const TCB_RETRANSMITS = 293;
 export const TCB_PROBING = 294;
 export const TCB_SYN_RETRANSMITTED = 295;
 export const TCB_RTT_SEQ = 296;
+export const TCB_RCV_UP = 300;
 export const TCB_RTT_AT = 304;
 export const TCB_RTT_MIN = 312;
 
@@ -129,8 +130,12 @@ export const TCB_KEEP_AT = 424;
 export const TCB_HEARD_AT = 432;
 export const TCB_UNACKED_SINCE = 440;
 export const TCB_USER_TIMEOUT = 448;
+export const TCB_ANNEX = 452;
 export const TCB_KEEP_IDLE = 456;
-export const TCB_KEEP_INTERVAL = 460;
+export const TCB_KEEP_INTERVAL = 458;
+/** User timeouts as RFC 5482 writes them: what we advertise, and what the peer does; 0 for none. */
+export const TCB_ADV_UTO = 460;
+export const TCB_REMOTE_UTO = 462;
 export const TCB_KEEP_COUNT = 464;
 export const TCB_KEEP_ALIVE = 465;
 export const TCB_KEEP_PROBES = 466;
@@ -149,9 +154,19 @@ export const TCB_TS_AGE = 480;
 export const TCB_TS_RECENT = 488;
 export const TCB_TS_OFFSET = 492;
 export const TCB_TS_OK = 496;
+/** Whether urgent text is being sent, or received. Written by urgent.ts. */
+export const TCB_URGENT = 497;
+/** Octets of IP options that each packet carries. Written by source-route.ts. */
+/** Tcb.urgent. */
+export const URGENT_SENT = 1;
+export const URGENT_RECEIVED = 2;
+export const TCB_IP_OPTIONS = 498;
+/** Whether the user timeout option is in use and owed. Written by user-timeout.ts. */
+export const TCB_UTO = 499;
 
 // How much of the congestion window was used. Written by congestion/newreno.ts.
 export const TCB_MOST_IN_FLIGHT = 500;
 export const TCB_MEASURED_TO = 504;
+export const TCB_SND_UP = 508;
 
 export const TCB_END = 512;

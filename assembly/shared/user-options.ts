@@ -13,6 +13,8 @@ export const OPT_USER_TIMEOUT = 7;
 export const OPT_LINGER_RESET = 8;
 /** Octets; 0 for none. */
 export const OPT_MAX_SEGMENT = 9;
+/** Seconds to advertise (RFC 5482); 0 for none. */
+export const OPT_USER_TIMEOUT_OPTION = 12;
 export const OPT_DSCP = 10;
 /** 0 is the setting's. */
 export const OPT_HOP_LIMIT = 11;

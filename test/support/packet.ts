@@ -35,6 +35,8 @@ export interface Fields {
   /** DSCP and ECN. */
   tos?: number;
   id?: number;
+  /** Octets of IPv4 options as they are; padded with zeros to a multiple of four. */
+  ipOptions?: readonly number[];
 }
 
 export interface Packet {
@@ -57,6 +59,8 @@ export interface Packet {
   id: number;
   dontFragment: boolean;
   reserved: number;
+  /** Octets of IPv4 options. */
+  ipOptions: number[];
   /** Octets of the IP packet. */
   length: number;
 }
@@ -124,10 +128,12 @@ export function build(fields: Fields): Uint8Array {
   const tos = fields.tos ?? 0;
   let header: number[];
   if (source.length === 4) {
+    const options = [...(fields.ipOptions ?? [])];
+    while (options.length % 4 !== 0) options.push(0);
     header = [
-      0x45,
+      0x45 + options.length / 4,
       tos,
-      ...two(20 + length),
+      ...two(20 + options.length + length),
       ...two(fields.id ?? 0),
       0x40,
       0,
@@ -137,6 +143,7 @@ export function build(fields: Fields): Uint8Array {
       0,
       ...source,
       ...destination,
+      ...options,
     ];
     [header[10], header[11]] = two(checksum(header)) as [number, number];
   } else {
@@ -164,12 +171,12 @@ export function parse(packet: Uint8Array): Packet {
   };
   const version = packet[0]! >> 4;
   must(version === 4 || version === 6, `version ${version}`);
-  const start = version === 4 ? 20 : 40;
+  const start = version === 4 ? (packet[0]! & 15) * 4 : 40;
   must(packet.length >= start + 20, "headers cut short");
   if (version === 4) {
-    must(packet[0] === 0x45, "IP options");
+    must(start >= 20, `header of ${start} octets`);
     must(at16(2) === packet.length, `total length ${at16(2)} of ${packet.length}`);
-    must(checksum(packet.subarray(0, 20)) === 0, "IP checksum");
+    must(checksum(packet.subarray(0, start)) === 0, "IP checksum");
     must((at16(6) & 0xbfff) === 0, "fragment");
     must(packet[9] === 6, `protocol ${packet[9]}`);
   } else {
@@ -177,12 +184,13 @@ export function parse(packet: Uint8Array): Packet {
     must(packet[6] === 6, `next header ${packet[6]}`);
   }
   const source = version === 4 ? packet.subarray(12, 16) : packet.subarray(8, 24);
+  const ipOptions = version === 4 ? [...packet.subarray(20, start)] : [];
   const destination = version === 4 ? packet.subarray(16, 20) : packet.subarray(24, 40);
+  // What the checksum covers is where the packet goes in the end: a source route's last address (RFC 9293 §3.1).
+  const routed = ipOptions[0] === 131 || ipOptions[0] === 137;
+  const final = routed ? ipOptions.slice(ipOptions[1]! - 4, ipOptions[1]!) : destination;
   const segment = packet.subarray(start);
-  must(
-    checksum([...source, ...destination, ...four(segment.length), ...four(6)], segment) === 0,
-    "TCP checksum",
-  );
+  must(checksum([...source, ...final, ...four(segment.length), ...four(6)], segment) === 0, "TCP checksum");
   const offset = (packet[start + 12]! >> 4) * 4;
   must(offset >= 20 && offset <= segment.length, `data offset ${offset}`);
 
@@ -245,6 +253,7 @@ export function parse(packet: Uint8Array): Packet {
     id: version === 4 ? at16(4) : 0,
     dontFragment: version === 4 ? (packet[6]! & 0x40) !== 0 : true,
     reserved: packet[start + 12]! & 15,
+    ipOptions,
     length: packet.length,
   };
 }

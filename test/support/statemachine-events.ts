@@ -97,6 +97,15 @@ export const EVENTS: Record<string, Event> = {
   "SEG-ACK|does not ack our FIN": ({ rcvNxt, sndNxt }) => ({ seq: rcvNxt, ack: sndNxt - 1 }),
   "SEG-ACK|old duplicate, acceptable, no FIN": ({ rcvNxt, sndNxt }) => ({ seq: rcvNxt, ack: sndNxt }),
   "SEG-URG|any": ({ rcvNxt, sndUna }) => ({ flags: "AU", seq: rcvNxt, ack: sndUna, urgent: 5 }),
+  "SEG-URG|pointer advances RCV.UP beyond read data": (at) => {
+    at.after = () => {
+      expect(at.peer.eventTypes().filter((type) => type === "urgent")).toEqual(["urgent"]);
+      expect(at.connection!.urgent).toBe(5);
+      at.peer.send({ flags: "AU", seq: at.rcvNxt, ack: at.sndUna, urgent: 5 });
+      expect(at.peer.eventTypes()).not.toContain("urgent");
+    };
+    return { flags: "AU", seq: at.rcvNxt, ack: at.sndUna, urgent: 5 };
+  },
   "SEG-URG|after ACK moved it to ESTABLISHED": ({ rcvNxt }) => ({
     flags: "AU",
     seq: rcvNxt,
