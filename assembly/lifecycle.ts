@@ -13,7 +13,9 @@ import { segment, TCP_HEADER } from "./packet/segment.ts";
 import { beginPath, fitSegments } from "./path.ts";
 import { takeSlot } from "./pool.ts";
 import { leaveMemory, raise, release } from "./queues.ts";
+import { ackQuickly } from "./receive/text.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
+import { beginSack, takeSackPermitted } from "./sack.ts";
 import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
 import {
@@ -49,9 +51,6 @@ const MSS_DEFAULT_4: u32 = 536;
 const MSS_DEFAULT_6: u32 = 1220;
 /** Linux's tcp_min_snd_mss: a peer that asks for less gets segments of this, or it could make us send one octet each. */
 const MSS_MIN: u32 = 48;
-
-/** Segments acknowledged at once when a connection is young (Linux's quick ACKs): the peer is in slow start. */
-const QUICK_ACKS: u8 = 16;
 
 /** A TCB with no deadline and nothing in it, or 0 when there is no slot. */
 export function newTcb(): usize {
@@ -93,7 +92,7 @@ export function beginConnection(tcb: Tcb): void {
   fitSegments(tcb);
   tcb.rcvMss = u16(min<u32>(tcb.advMss, MSS_DEFAULT_4));
   tcb.rcvBuf = setting(SET_RMEM_DEFAULT);
-  tcb.quickAcks = QUICK_ACKS;
+  ackQuickly(tcb);
   // RFC 7323 §2: offered by whoever opens; whether it is used is known when both SYNs are.
   tcb.windowScaling = u8(setting(SET_WINDOW_SCALING) != 0);
   if (tcb.windowScaling) {
@@ -103,6 +102,7 @@ export function beginConnection(tcb: Tcb): void {
   }
   beginTimestamps(tcb);
   beginUserTimeout(tcb);
+  beginSack(tcb);
   enterTable(tcb);
 }
 
@@ -133,6 +133,7 @@ export function takeSyn(tcb: Tcb): void {
   tcb.peerMss = u16(peerMss());
   takeSynTimestamp(tcb);
   takeUserTimeout(tcb);
+  takeSackPermitted(tcb);
   fitSegments(tcb);
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;

@@ -2,8 +2,14 @@ import { giveBlock, takeSpareBlock } from "./pool.ts";
 import { Seq } from "./seq.ts";
 import { BLOCK_SIZE } from "./shared/sizes.ts";
 
-/** Most runs held: what one block has room for. A peer that makes more holes has its newest text dropped. */
-export const RUNS_MAX: u32 = BLOCK_SIZE / 8 - 1;
+/** Most runs held: what one block has room for, besides those told of last and the one being inserted. A peer that makes more holes has its newest text dropped. */
+export const RUNS_MAX: u32 = BLOCK_SIZE / 8 - 3;
+
+/** Runs whose turn to be told of is known: as many as a SACK option has blocks. They stand at the end of the block. */
+const RECENT_MAX: u32 = 4;
+const RECENT: usize = BLOCK_SIZE - 4 * RECENT_MAX;
+
+let overlapFrom: Seq = Seq.of(0);
 
 /**
  * The runs of text received beyond RCV.NXT: disjoint, not adjacent, ascending intervals [start, end) in a block that is
@@ -14,15 +20,54 @@ export const RUNS_MAX: u32 = BLOCK_SIZE / 8 - 1;
 export class Reassembly {
   private block: u32;
   private held: u32;
-  /** Where the run that changed last starts (RFC 2018 §4: it goes first). */
-  private newest: Seq;
+  /** How many of the runs that changed last are known. */
+  private known: u32;
 
   get count(): u32 {
     return this.held;
   }
 
-  get latest(): Seq {
-    return this.newest;
+  /** A sequence number within the run that changed last but `turn`. */
+  private touched(turn: u32): Seq {
+    return Seq.of(load<u32>(usize(this.block) + RECENT + (turn << 2)));
+  }
+
+  /** Index of the run that changed last but `turn`, then of those nobody knows that of, each once. */
+  recent(base: Seq, turn: u32): u32 {
+    let seen: u32 = 0;
+    for (let i: u32 = 0; i < this.known; i++) {
+      const index = this.find(base, this.touched(i).plus(1));
+      if (this.isRepeated(base, i, index)) continue;
+      if (seen++ == turn) return index;
+    }
+    for (let index: u32 = 0; index < this.held; index++) {
+      if (this.isRepeated(base, this.known, index)) continue;
+      if (seen++ == turn) return index;
+    }
+    assert(false);
+    return 0;
+  }
+
+  /** Whether one of the first `turns` that changed is the run `index`: runs merge. */
+  private isRepeated(base: Seq, turns: u32, index: u32): bool {
+    for (let i: u32 = 0; i < turns; i++) if (this.find(base, this.touched(i).plus(1)) == index) return true;
+    return false;
+  }
+
+  /** The run that holds `at` has changed, or come again. */
+  touch(base: Seq, at: Seq): void {
+    const list = usize(this.block) + RECENT;
+    const index = this.find(base, at.plus(1));
+    // Take out what names the same run, so that four names stand for four runs.
+    let kept: u32 = 0;
+    for (let i: u32 = 0; i < this.known; i++) {
+      const other = this.touched(i);
+      if (this.find(base, other.plus(1)) != index) store<u32>(list + (kept++ << 2), other.u32);
+    }
+    kept = min(kept, RECENT_MAX - 1);
+    memory.copy(list + 4, list, kept << 2);
+    store<u32>(list, at.u32);
+    this.known = kept + 1;
   }
 
   @inline private run(index: u32): usize {
@@ -77,7 +122,7 @@ export class Reassembly {
     }
     store<u32>(this.run(first), start.u32);
     store<u32>(this.run(first), end.u32, 4);
-    this.newest = start;
+    this.touch(base, start);
   }
 
   /** Whether every octet of [start, end) is held already. */
@@ -91,6 +136,19 @@ export class Reassembly {
     );
   }
 
+  /** Octets of [start, end) that the first run it meets holds already; they begin at `overlapStart`. */
+  overlap(base: Seq, start: Seq, end: Seq): u32 {
+    const index = this.find(base, start.plus(1));
+    if (index == this.held || this.start(index).since(base) >= end.since(base)) return 0;
+    overlapFrom = this.start(index) > start ? this.start(index) : start;
+    const to = this.end(index) < end ? this.end(index) : end;
+    return to.since(overlapFrom);
+  }
+
+  get overlapStart(): Seq {
+    return overlapFrom;
+  }
+
   /** RCV.NXT has reached `next`: take out the runs it has met and return where text is contiguous to. */
   take(base: Seq, next: Seq): Seq {
     let met: u32 = 0;
@@ -99,6 +157,14 @@ export class Reassembly {
       met++;
     }
     if (met != 0) {
+      // What has become contiguous is no run any more.
+      const list = usize(this.block) + RECENT;
+      let kept: u32 = 0;
+      for (let i: u32 = 0; i < this.known; i++) {
+        const at = this.touched(i);
+        if (this.find(base, at.plus(1)) >= met) store<u32>(list + (kept++ << 2), at.u32);
+      }
+      this.known = kept;
       this.held -= met;
       memory.copy(this.run(0), this.run(met), this.held << 3);
     }
@@ -110,5 +176,6 @@ export class Reassembly {
     if (this.block != 0) giveBlock(usize(this.block));
     this.block = 0;
     this.held = 0;
+    this.known = 0;
   }
 }

@@ -35,7 +35,7 @@ export function measured(tcb: Tcb, sample: f64): void {
   const first = tcb.srtt == 0;
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
-  if (first || sample < tcb.rttMin) tcb.rttMin = sample;
+  if (first || sample < f64(tcb.rttMin)) tcb.rttMin = u32(min(sample, 4294967295.0));
   tcb.rto = u32(
     min(
       max(unclampedRto(tcb.srtt, tcb.rttvar), f64(setting(SET_RTO_MIN_US))),

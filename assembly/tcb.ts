@@ -25,6 +25,8 @@ import {
   TCB_CWND_LIMITED,
   TCB_DATA_SEGS_IN,
   TCB_DATA_SEGS_OUT,
+  TCB_DSACK_LENGTH,
+  TCB_DSACK_START,
   TCB_DUP_ACKS,
   TCB_END,
   TCB_ERROR,
@@ -103,6 +105,7 @@ import {
   TCB_RTT_SEQ,
   TCB_RTTVAR,
   TCB_RTX_AT,
+  TCB_SACK_OK,
   TCB_SEGS_IN,
   TCB_SEGS_OUT,
   TCB_SLOT,
@@ -246,7 +249,10 @@ export class Tcb {
   /** RCV.UP: end of the urgent text received. Written by urgent.ts. */
   rcvUp: Seq;
   rttAt: f64;
-  rttMin: f64;
+  /** Microseconds. */
+  rttMin: u32;
+  /** What has come twice and is yet to be told, RFC 2883. Written by sack.ts, as sackOk. */
+  dsackStart: Seq;
 
   // Loss recovery, RFC 6582. Written by recovery/newreno.ts.
   caState: u8;
@@ -263,7 +269,10 @@ export class Tcb {
   bytesAckedCa: u32;
 
   // Challenge ACKs, RFC 5961 section 7. Written by segment-arrives.ts.
-  challenges: u32;
+  /** At most 255 are counted: a limit beyond that is none. */
+  challenges: u8;
+  sackOk: u8;
+  dsackLength: u16;
   challengeAt: f64;
 
   // tcp_info. Written where the thing counted happens.
@@ -500,5 +509,8 @@ if (<i32>offsetof<Tcb>("urgent") != TCB_URGENT) ERROR("layout drift: urgent");
 if (<i32>offsetof<Tcb>("ipOptions") != TCB_IP_OPTIONS) ERROR("layout drift: ipOptions");
 if (<i32>offsetof<Tcb>("uto") != TCB_UTO) ERROR("layout drift: uto");
 if (<i32>offsetof<Tcb>("sndUp") != TCB_SND_UP) ERROR("layout drift: sndUp");
+if (<i32>offsetof<Tcb>("sackOk") != TCB_SACK_OK) ERROR("layout drift: sackOk");
+if (<i32>offsetof<Tcb>("dsackLength") != TCB_DSACK_LENGTH) ERROR("layout drift: dsackLength");
+if (<i32>offsetof<Tcb>("dsackStart") != TCB_DSACK_START) ERROR("layout drift: dsackStart");
 if (<i32>offsetof<Tcb>() > TCB_END) ERROR("layout drift: end of Tcb");
 if (TCB_END > SLOT_SIZE) ERROR("a TCB does not fit its slot");

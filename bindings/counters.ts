@@ -98,6 +98,8 @@ export const COUNTERS = {
   Icmp6OutTimeExcds: address.CNT_ICMP6_OUT_TIME_EXCDS,
   Icmp6OutRateLimitHost: address.CNT_ICMP6_OUT_RATE_LIMIT_HOST,
   Icmp6OutEchoReplies: address.CNT_ICMP6_OUT_ECHO_REPLIES,
+  TCPDSACKOldSent: address.CNT_TCP_DSACK_OLD_SENT,
+  TCPDSACKOfoSent: address.CNT_TCP_DSACK_OFO_SENT,
   PAWSEstab: address.CNT_PAWS_ESTAB,
 } as const;
 

@@ -33,6 +33,10 @@ export interface Settings {
   tcpWindowScaling: number;
   /** RFC 7323 timestamps: 0 or 1 (1). */
   tcpTimestamps: number;
+  /** RFC 2018 selective acknowledgments: 0 or 1 (1). */
+  tcpSack: number;
+  /** Tell of what has come twice (RFC 2883): 0 or 1 (1). */
+  tcpDsack: number;
   /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
   tcpTwReuse: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
@@ -77,6 +81,8 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpWmem: [4096, 16384, 4194304],
   tcpWindowScaling: 1,
   tcpTimestamps: 1,
+  tcpSack: 1,
+  tcpDsack: 1,
   tcpTwReuse: 0,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
@@ -107,6 +113,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpFinTimeout: [0, 86400, control.SET_FIN_TIMEOUT],
   tcpWindowScaling: [0, 1, control.SET_WINDOW_SCALING],
   tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
+  tcpSack: [0, 1, control.SET_SACK],
+  tcpDsack: [0, 1, control.SET_DSACK],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],

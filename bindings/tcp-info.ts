@@ -22,8 +22,9 @@ export const STATES: readonly State[] = (() => {
   return names;
 })();
 
-/** TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE. */
+/** TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE. */
 const OPTION_TIMESTAMPS = 1;
+const OPTION_SACK = 2;
 const OPTION_WINDOW_SCALE = 4;
 
 /** Read tcp_info from the TCB at `at`; all zero, state CLOSED, without one. */
@@ -38,7 +39,9 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   return {
     state: STATES[u8(tcb.TCB_STATE)]!,
     options:
-      (u8(tcb.TCB_TS_OK) ? OPTION_TIMESTAMPS : 0) | (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0),
+      (u8(tcb.TCB_TS_OK) ? OPTION_TIMESTAMPS : 0) |
+      (u8(tcb.TCB_SACK_OK) ? OPTION_SACK : 0) |
+      (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0),
     caState: u8(tcb.TCB_CA_STATE),
     sndWscale: u8(tcb.TCB_SND_WSCALE),
     rcvWscale: u8(tcb.TCB_RCV_WSCALE),
@@ -57,7 +60,7 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     pmtu: at === undefined ? core.words[control.SET_MTU >> 2]! : u16(tcb.TCB_PMTU),
     rtt: f64(tcb.TCB_SRTT),
     rttvar: f64(tcb.TCB_RTTVAR),
-    minRtt: f64(tcb.TCB_RTT_MIN),
+    minRtt: u32(tcb.TCB_RTT_MIN),
     // Linux counts both in segments.
     sndSsthresh: u32(tcb.TCB_SSTHRESH) >= 0x7fffffff ? 0x7fffffff : Math.floor(u32(tcb.TCB_SSTHRESH) / mss),
     sndCwnd: Math.floor(u32(tcb.TCB_CWND) / mss),

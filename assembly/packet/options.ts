@@ -1,3 +1,4 @@
+import { Seq } from "../seq.ts";
 import { Segment, SYN, TCP_HEADER } from "./segment.ts";
 
 const EOL: u32 = 0;
@@ -5,10 +6,13 @@ const NOP: u32 = 1;
 const MSS: u32 = 2;
 const WINDOW_SCALE: u32 = 3;
 const SACK_PERMITTED: u32 = 4;
+export const SACK: u32 = 5;
 const TIMESTAMPS: u32 = 8;
 const USER_TIMEOUT: u32 = 28;
 /** NOP, NOP, timestamps, its length: how everybody writes it (RFC 7323 appendix A). */
 const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
+/** SACK-permitted, its length, timestamps, its length: how Linux begins. */
+const TIMESTAMPS_BEHIND_SACK: u32 = 0x0a080204;
 /** Octets of the timestamps option with its padding. */
 export const TIMESTAMPS_LENGTH: u32 = 12;
 
@@ -72,9 +76,9 @@ function takeTimestamps(at: usize, segment: Segment): void {
   segment.tsEcho = bswap<u32>(load<u32>(at, 4));
 }
 
-/** Write a timestamps option, padded in front; returns the octets written. */
-export function writeTimestamps(to: usize, value: u32, echo: u32): u32 {
-  store<u32>(to, TIMESTAMPS_ALIGNED);
+/** Write a timestamps option, with padding in front or SACK-permitted; returns the octets written. */
+export function writeTimestamps(to: usize, value: u32, echo: u32, sackPermitted: bool = false): u32 {
+  store<u32>(to, sackPermitted ? TIMESTAMPS_BEHIND_SACK : TIMESTAMPS_ALIGNED);
   store<u32>(to, bswap<u32>(value), 4);
   store<u32>(to, bswap<u32>(echo), 8);
   return TIMESTAMPS_LENGTH;
@@ -84,6 +88,18 @@ export function writeTimestamps(to: usize, value: u32, echo: u32): u32 {
 export function writeUserTimeout(to: usize, value: u32): u32 {
   store<u16>(to, 0x041c);
   store<u16>(to, bswap<u16>(u16(value)), 2);
+  return 4;
+}
+
+/** Write one block of a SACK option. */
+export function writeSackBlock(to: usize, start: Seq, end: Seq): void {
+  store<u32>(to, bswap<u32>(start.u32));
+  store<u32>(to, bswap<u32>(end.u32), 4);
+}
+
+/** Write SACK-permitted, padded in front unless timestamps follow it; returns the octets written. */
+export function writeSackPermitted(to: usize): u32 {
+  store<u32>(to, 0x02040101);
   return 4;
 }
 

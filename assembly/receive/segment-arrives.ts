@@ -13,6 +13,7 @@ import { enqueueAccept, leaveBacklog } from "../listener.ts";
 import { ACK, FIN, RST, SYN, segment, URG } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { finishTiming } from "../rtt.ts";
+import { cameTwice } from "../sack.ts";
 import { resetAck, resetUnread } from "../send/replies.ts";
 import { setting } from "../settings.ts";
 import {
@@ -53,7 +54,7 @@ import { isOutdated, takeTimestamp } from "../timestamps.ts";
 import { urgentArrives } from "../urgent.ts";
 import { takeUserTimeout } from "../user-timeout.ts";
 import { checkAckField, finAcknowledged } from "./acknowledgments.ts";
-import { ackAtOnce, duplicateAckOwed, segmentText } from "./text.ts";
+import { ackAtOnce, ackQuickly, duplicateAckOwed, segmentText } from "./text.ts";
 
 // SEGMENT ARRIVES for a connection, in the order of RFC 9293 §3.10.7.3 and §3.10.7.4. Each step says whether the
 // segment goes on to the next.
@@ -122,11 +123,11 @@ function mayAnswer(tcb: Tcb): bool {
     tcb.challengeAt = now;
     tcb.challenges = 0;
   }
-  if (tcb.challenges >= u32(setting(SET_CHALLENGE_ACK_LIMIT))) {
+  if (u32(tcb.challenges) >= u32(setting(SET_CHALLENGE_ACK_LIMIT))) {
     count(CNT_TCP_ACK_SKIPPED_CHALLENGE);
     return false;
   }
-  tcb.challenges++;
+  if (tcb.challenges < 255) tcb.challenges++;
   return true;
 }
 
@@ -135,6 +136,13 @@ function challenge(tcb: Tcb): void {
   if (!mayAnswer(tcb)) return;
   count(CNT_TCP_CHALLENGE_ACK);
   ackAtOnce(tcb);
+}
+
+/** A segment that is dropped may have come before: then the peer is told so, and is not kept waiting for ACKs. */
+function segmentAgain(tcb: Tcb): void {
+  if (segment.length == 0 || segment.seq >= tcb.rcvNxt) return;
+  cameTwice(tcb, segment.seq, min(segment.length, tcb.rcvNxt.since(segment.seq)), true);
+  ackQuickly(tcb);
 }
 
 /** First: sequence numbers. An acceptable segment is cut to the window. */
@@ -153,6 +161,7 @@ function checkSequence(tcb: Tcb): bool {
   // RFC 7323 §5.3 R1: an old duplicate that has come round. A reset is judged by its number alone.
   if (isOutdated(tcb) && !segment.has(RST)) {
     count(CNT_PAWS_ESTAB);
+    segmentAgain(tcb);
     if (segment.has(SYN) || segment.textLength || mayAnswer(tcb)) duplicateAckOwed(tcb);
     return DROP;
   }
@@ -172,6 +181,7 @@ function checkSequence(tcb: Tcb): bool {
       count(CNT_TCP_SYN_CHALLENGE);
       challenge(tcb);
     } else if (segment.textLength || mayAnswer(tcb)) {
+      segmentAgain(tcb);
       // Text asks for its ACK, which was lost. Without text two ends that disagree could answer each other for ever.
       duplicateAckOwed(tcb);
     }
@@ -181,6 +191,7 @@ function checkSequence(tcb: Tcb): bool {
   takeTimestamp(tcb);
   if (segment.seq < tcb.rcvNxt) {
     const old = min(tcb.rcvNxt.since(segment.seq), segment.textLength);
+    cameTwice(tcb, segment.seq, old, true);
     segment.text += old;
     segment.textLength -= old;
     segment.seq = segment.seq.plus(old);

@@ -1,6 +1,7 @@
 import { count } from "../counters.ts";
 import { segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
+import { cameTwice } from "../sack.ts";
 import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
 import { EV_READABLE, SET_DELACK_MS } from "../shared/control.ts";
@@ -17,6 +18,9 @@ import { armAck } from "../timers.ts";
 
 // RFC 9293 §3.10.7.4, seventh step: text goes where its sequence numbers say.
 
+/** Segments acknowledged at once when a connection is young (Linux's quick ACKs): the peer is in slow start. */
+export const QUICK_ACKS: u8 = 16;
+
 export function ackAtOnce(tcb: Tcb): void {
   tcb.ackNow = 1;
   wantOutput(tcb);
@@ -26,6 +30,11 @@ export function ackAtOnce(tcb: Tcb): void {
 export function duplicateAckOwed(tcb: Tcb): void {
   if (tcb.acksOwed < 0xffff) tcb.acksOwed++;
   wantOutput(tcb);
+}
+
+/** The peer sends again what has come: it is in slow start, and waits for ACKs (Linux's quick ACKs). */
+export function ackQuickly(tcb: Tcb): void {
+  tcb.quickAcks = QUICK_ACKS;
 }
 
 /** RFC 9293 §3.8.6.3, RFC 5681 §4.2: at once for every second full segment, else within the delay. */
@@ -92,6 +101,8 @@ function outOfOrder(tcb: Tcb, length: u32): void {
   const end = segment.seq.plus(length);
   if (tcb.runs.covers(tcb.rcvNxt, segment.seq, end)) {
     count(CNT_TCP_OFO_MERGE);
+    tcb.runs.touch(tcb.rcvNxt, segment.seq);
+    cameTwice(tcb, segment.seq, length, false);
     return;
   }
   if (!tcb.runs.hasRoom()) {
@@ -101,6 +112,8 @@ function outOfOrder(tcb: Tcb, length: u32): void {
   const stored = tcb.rcvStream.put(tcb.rcvRead, segment.seq, segment.text, length);
   if (stored < length) count(CNT_TCP_OFO_DROP);
   if (stored) {
+    const twice = tcb.runs.overlap(tcb.rcvNxt, segment.seq, segment.seq.plus(stored));
+    if (twice) cameTwice(tcb, tcb.runs.overlapStart, twice, false);
     tcb.runs.insert(tcb.rcvNxt, segment.seq, segment.seq.plus(stored));
     count(CNT_TCP_OFO_QUEUE);
   } else if (tcb.runs.count == 0) tcb.runs.clear();

@@ -5,6 +5,7 @@ import {
   TIMESTAMPS_LENGTH,
   USER_TIMEOUT_LENGTH,
   writeMss,
+  writeSackPermitted,
   writeTimestamps,
   writeUserTimeout,
   writeWindowScale,
@@ -14,6 +15,7 @@ import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
 import { CA_LOSS, limitedTransmit } from "../recovery/newreno.ts";
 import { currentRto, startTiming, stopTiming } from "../rtt.ts";
+import { sackLength, writeSack } from "../sack.ts";
 import { Seq } from "../seq.ts";
 import {
   CNT_RETRANS_SEGS,
@@ -54,7 +56,7 @@ const OVERRIDE: f64 = SECOND / 5;
 
 /** Octets of options on a SYN, and on any other segment, at most. */
 const SYN_OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4 + USER_TIMEOUT_LENGTH;
-const OPTIONS_MAX: u32 = TIMESTAMPS_LENGTH + USER_TIMEOUT_LENGTH;
+const OPTIONS_MAX: u32 = 40;
 
 /** Tcb.probing: the retransmission timer runs as the zero-window probe's; and it has expired. */
 export const PROBING: u8 = 1;
@@ -136,7 +138,13 @@ function sendSyn(tcb: Tcb): bool {
   const passive = tcb.state != SYN_SENT;
   let options = writeMss(to + TCP_HEADER, tcb.advMss);
   if (tcb.tsOk)
-    options += writeTimestamps(to + TCP_HEADER + options, tsValue(tcb), passive ? tcb.tsRecent : 0);
+    options += writeTimestamps(
+      to + TCP_HEADER + options,
+      tsValue(tcb),
+      passive ? tcb.tsRecent : 0,
+      tcb.sackOk != 0,
+    );
+  else if (tcb.sackOk) options += writeSackPermitted(to + TCP_HEADER + options);
   if (tcb.windowScaling) options += writeWindowScale(to + TCP_HEADER + options, tcb.rcvWscale);
   const timeout = offerUserTimeout(tcb, true);
   if (timeout) options += writeUserTimeout(to + TCP_HEADER + options, timeout);
@@ -166,7 +174,15 @@ function sendAck(tcb: Tcb): bool {
 
 /** Write the options that every segment but a SYN has; returns the length of the header so far. */
 function writeOptions(to: usize, tcb: Tcb): u32 {
-  return tcb.tsOk ? TCP_HEADER + writeTimestamps(to + TCP_HEADER, tsValue(tcb), tcb.tsRecent) : TCP_HEADER;
+  let header = TCP_HEADER;
+  if (tcb.tsOk) header += writeTimestamps(to + header, tsValue(tcb), tcb.tsRecent);
+  if (tcb.sackOk) header += writeSack(to + header, tcb);
+  return header;
+}
+
+/** Octets of text that the next segment has room for: what is told of holes comes off (RFC 9293 MUST-16). */
+function segmentRoom(tcb: Tcb): u32 {
+  return u32(tcb.sndMss) - sackLength(tcb);
 }
 
 /** Write the rest of the header, `header` octets with its options, of a segment that is no SYN. */
@@ -180,7 +196,8 @@ function sendEmpty(tcb: Tcb, seq: Seq): bool {
   if (!hasRoom(tcb, OPTIONS_MAX)) return false;
   const to = nextTcp(tcb.family, tcb.ipOptions);
   let header = writeOptions(to, tcb);
-  const timeout = offerUserTimeout(tcb, false);
+  // Blocks come first: what does not fit beside them is owed on.
+  const timeout = header + USER_TIMEOUT_LENGTH <= TCP_HEADER + OPTIONS_MAX ? offerUserTimeout(tcb, false) : 0;
   if (timeout) header += writeUserTimeout(to + header, timeout);
   writeHeader(to, tcb, seq, header, ACK);
   commitFor(tcb, header, 0, 0);
@@ -236,7 +253,7 @@ function retransmitAt(tcb: Tcb, seq: Seq): i32 {
   const left = textEnd.since(seq);
   // A peer that shrank its window gets what lies within it (RFC 9293 §3.8.6, SHLD-16).
   const allowed = tcb.sndWnd - min(tcb.sndWnd, seq.since(tcb.sndUna));
-  const length = min(min(left, tcb.sndMss), max(allowed, 1));
+  const length = min(min(left, segmentRoom(tcb)), max(allowed, 1));
   const fin = tcb.finSent != 0 && length == left;
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
@@ -264,8 +281,8 @@ function sendNew(tcb: Tcb): bool {
   const before = tcb.sndNxt;
   let room = usable(tcb);
   let unsent = tcb.sndEnd.since(tcb.sndNxt);
-  const mss: u32 = tcb.sndMss;
   while (unsent) {
+    const mss = segmentRoom(tcb);
     const length = min(min(unsent, mss), room);
     if (length == 0) break;
     if (length < mss && !worthSending(tcb, length, unsent)) break;
@@ -274,7 +291,7 @@ function sendNew(tcb: Tcb): bool {
     room -= length;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
-  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && tcb.flightSize + mss > tcb.cwnd);
+  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && tcb.flightSize + tcb.sndMss > tcb.cwnd);
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;
@@ -286,13 +303,14 @@ function sendNew(tcb: Tcb): bool {
 
 /** Send the next `length` octets of new text, with FIN if it is queued and this is the last. */
 function sendNext(tcb: Tcb, length: u32, last: bool): bool {
+  const mss = segmentRoom(tcb);
   const fin = last && tcb.finQueued != 0;
   if (!sendText(tcb, tcb.sndNxt, length, fin)) return false;
   if (tcb.flightSize == 0) tcb.unackedSince = now;
   tcb.sndNxt = tcb.sndNxt.plus(length + u32(fin));
   if (length) {
     count(CNT_TCP_ORIG_DATA_SENT);
-    if (length < tcb.sndMss) tcb.sndSml = tcb.sndNxt;
+    if (length < mss) tcb.sndSml = tcb.sndNxt;
   }
   if (fin) {
     tcb.finSent = 1;
@@ -327,7 +345,7 @@ function probe(tcb: Tcb): bool {
   const unsent = tcb.sndEnd.since(tcb.sndNxt);
   const room = usable(tcb);
   if (unsent && room) {
-    const length = min(min(unsent, tcb.sndMss), room);
+    const length = min(min(unsent, segmentRoom(tcb)), room);
     return sendNext(tcb, length, unsent == length);
   }
   count(CNT_TCP_WIN_PROBE);

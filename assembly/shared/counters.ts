@@ -103,3 +103,5 @@ export const CNT_UDP_RCVBUF_ERRORS = 2400;
 export const CNT_UDP_SNDBUF_ERRORS = 2408;
 export const CNT_UDP_IN_CSUM_ERRORS = 2416;
 export const CNT_PAWS_ESTAB = 2424;
+export const CNT_TCP_DSACK_OLD_SENT = 2432;
+export const CNT_TCP_DSACK_OFO_SENT = 2440;

@@ -86,6 +86,7 @@ export const TCB_RTT_SEQ = 296;
 export const TCB_RCV_UP = 300;
 export const TCB_RTT_AT = 304;
 export const TCB_RTT_MIN = 312;
+export const TCB_DSACK_START = 316;
 
 // Loss recovery, RFC 6582. Written by recovery/newreno.ts.
 export const TCB_CA_STATE = 320;
@@ -103,6 +104,9 @@ export const TCB_BYTES_ACKED_CA = 344;
 
 // Challenge ACKs, RFC 5961 section 7. Written by segment-arrives.ts.
 export const TCB_CHALLENGES = 348;
+/** SACK, RFC 2018 and 2883. Written by sack.ts. */
+export const TCB_SACK_OK = 349;
+export const TCB_DSACK_LENGTH = 350;
 export const TCB_CHALLENGE_AT = 352;
 
 // tcp_info. Written where the thing counted happens.

@@ -59,6 +59,7 @@ describe("reassembly", () => {
       fc.property(isn, fc.array(operation, { maxLength: 60 }), (start, operations) => {
         probe.runsInit!(MEMORY);
         let base = start >>> 0;
+        let touched: number[] = [];
         let bitmap = new Array<boolean>(SPAN).fill(false);
         for (const { op, at, length } of operations) {
           if (op === "insert") {
@@ -69,16 +70,25 @@ describe("reassembly", () => {
             probe.runsInsert!(base, base + at, base + end);
             bitmap.fill(true, at, end);
             const merged = runsOf(bitmap).find(([left, right]) => left <= at && right >= end)!;
-            expect((probe.runsLatest!() - base) >>> 0).toBe(merged[0]);
+            // Whoever is named in the run that grew gives way; four names are kept.
+            const others = touched.filter((one) => one < merged[0] || one >= merged[1]);
+            touched = [at, ...others.slice(0, 3)];
+            expect((probe.runsLatest!(base) - base) >>> 0).toBe(merged[0]);
           } else {
             // RCV.NXT moves by text that came in order, then over whatever that has met.
             let next = at;
             for (const [left, right] of runsOf(bitmap)) if (left <= next) next = Math.max(next, right);
             expect((probe.runsTake!(base, base + at) - base) >>> 0).toBe(next);
             base = (base + next) >>> 0;
+            touched = touched.map((one) => one - next).filter((one) => one >= 0);
             bitmap = [...bitmap.slice(next), ...new Array<boolean>(next).fill(false)];
           }
-          expect(held(base)).toEqual(runsOf(bitmap));
+          const runs = runsOf(bitmap);
+          expect(held(base)).toEqual(runs);
+          // Last touched first, then the others in their order.
+          const recent = touched.map((one) => runs.find(([left, right]) => left <= one && right > one)![0]);
+          const order = [...recent, ...runs.map(([left]) => left).filter((left) => !recent.has(left))];
+          expect(order.map((_, turn) => (probe.runsRecent!(base, turn) - base) >>> 0)).toEqual(order);
         }
       }),
       { numRuns: 1000 },

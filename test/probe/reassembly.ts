@@ -46,6 +46,10 @@ export function probe_runsEnd(index: u32): u32 {
   return runs.end(index).u32;
 }
 
-export function probe_runsLatest(): u32 {
-  return runs.latest.u32;
+export function probe_runsLatest(base: u32): u32 {
+  return runs.start(runs.recent(Seq.of(base), 0)).u32;
+}
+
+export function probe_runsRecent(base: u32, turn: u32): u32 {
+  return runs.start(runs.recent(Seq.of(base), turn)).u32;
 }
