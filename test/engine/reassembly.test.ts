@@ -87,7 +87,7 @@ describe("reassembly", () => {
           expect(held(base)).toEqual(runs);
           // Last touched first, then the others in their order.
           const recent = touched.map((one) => runs.find(([left, right]) => left <= one && right > one)![0]);
-          const order = [...recent, ...runs.map(([left]) => left).filter((left) => !recent.has(left))];
+          const order = [...recent, ...runs.map(([left]) => left).filter((left) => !recent.includes(left))];
           expect(order.map((_, turn) => (probe.runsRecent!(base, turn) - base) >>> 0)).toEqual(order);
         }
       }),
