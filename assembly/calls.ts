@@ -2,7 +2,7 @@ import { isConnectable } from "./addresses.ts";
 import { count } from "./counters.ts";
 import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
 import { hash6 } from "./hash.ts";
-import { beginConnection, finish, freeTcb, newTcb, setIss, setState } from "./lifecycle.ts";
+import { beginConnection, finish, freeTcb, newTcb, replaceTimeWait, setIss, setState } from "./lifecycle.ts";
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
@@ -25,7 +25,6 @@ import {
   CNT_ESTAB_RESETS,
   CNT_TCP_ABORT_ON_CLOSE,
   CNT_TCP_ABORT_ON_DATA,
-  CNT_TW_RECYCLED,
 } from "./shared/counters.ts";
 import {
   ERR_ABORTED,
@@ -49,11 +48,14 @@ import {
   SYN_RECEIVED,
   SYN_SENT,
   TIME_WAIT,
+  TIME_WAIT_BRIEF,
 } from "./shared/states.ts";
 import { URGENT_RECEIVED } from "./shared/tcb-layout.ts";
 import { giveRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
 import { now, SECOND } from "./time.ts";
+import { TimeWait } from "./time-wait.ts";
+import { endTimeWait } from "./time-wait-list.ts";
 import { armWait } from "./timers.ts";
 import { markUrgent, urgentRead } from "./urgent.ts";
 import { worthTelling } from "./window.ts";
@@ -69,6 +71,8 @@ export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i
   const remoteHigh = load<u64>(staging, 16);
   const remoteLow = load<u64>(staging, 24);
   if (!isConnectable(remoteHigh, remoteLow)) return ERR_INVALID;
+  const twin = lookupStaged(family, localPort, remotePort);
+  if (twin && !isReusable(twin)) return ERR_IN_USE;
   const at = newTcb();
   if (at == 0) return ERR_NO_MEMORY;
   const tcb = Tcb.at(at);
@@ -79,18 +83,7 @@ export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i
   tcb.remoteAddressLow = remoteLow;
   tcb.localPort = u16(localPort);
   tcb.remotePort = u16(remotePort);
-  const twin = lookupTwin(tcb);
-  let floor = Seq.of(0);
-  if (twin) {
-    if (!isReusable(Tcb.at(twin))) {
-      tcb.state = u8(CLOSED);
-      release(tcb);
-      return ERR_IN_USE;
-    }
-    floor = Tcb.at(twin).sndNxt;
-    count(CNT_TW_RECYCLED);
-    finish(Tcb.at(twin), 0, 0);
-  }
+  const floor = twin ? replaceTimeWait(twin) : Seq.of(0);
   beginConnection(tcb);
   if (hops && !giveRoute(tcb, staging + 32, hops)) {
     finish(tcb, 0, 0);
@@ -106,9 +99,44 @@ export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i
 }
 
 /** tcp_tw_reuse: a connection in TIME-WAIT gives way to a new one of ours, when timestamps tell both apart. */
-function isReusable(tcb: Tcb): bool {
-  if (tcb.state != TIME_WAIT || tcb.held || setting(SET_TW_REUSE) != 1) return false;
-  return tcb.tsOk != 0 && now - tcb.tsAge >= SECOND;
+function isReusable(at: usize): bool {
+  if (setting(SET_TW_REUSE) != 1) return false;
+  const state = Tcb.at(at).state;
+  return (state == TIME_WAIT && isAged(Tcb.at(at))) || (state == TIME_WAIT_BRIEF && isAged(TimeWait.at(at)));
+}
+
+function isAged<T>(tcb: T): bool {
+  return !tcb.held && tcb.tsOk != 0 && now - tcb.tsAge >= SECOND;
+}
+
+/** As much of a TCB as is looked up by. */
+const wanted = memory.data(64, 8);
+
+/** The connection between the addresses in staging and these ports, or 0. */
+function lookupStaged(family: u32, localPort: u32, remotePort: u32): usize {
+  const tuple = Tcb.at(wanted);
+  memory.copy(wanted, staging, 32);
+  tuple.family = u8(family);
+  tuple.localPort = u16(localPort);
+  tuple.remotePort = u16(remotePort);
+  return lookupTwin(tuple);
+}
+
+/**
+ * Address of the brief TIME-WAIT that is left of the connection `slot` and `generation` named; 0 when none is. Staging:
+ * its addresses. `ports`: the local one below, the remote one above.
+ */
+export function timeWait(slot: u32, generation: u32, family: u32, ports: u32): usize {
+  const at = lookupStaged(family, ports & 0xffff, ports >> 16);
+  if (at == 0) return 0;
+  const it = TimeWait.at(at);
+  return it.state == TIME_WAIT_BRIEF && it.slot == slot && it.generation == generation ? at : 0;
+}
+
+/** ABORT of such a connection. Arguments as for timeWait(). */
+export function abortTimeWait(slot: u32, generation: u32, family: u32, ports: u32): void {
+  const at = timeWait(slot, generation, family, ports);
+  if (at) endTimeWait(TimeWait.at(at));
 }
 
 /** A number that follows from the addresses in staging, the port and the secret: where to look for a port (RFC 6056). */
@@ -284,6 +312,8 @@ export function close(slot: u32, generation: u32): i32 {
     tcb.rcvRead = tcb.rcvNxt.minus(tcb.finReceived);
     if (state == FIN_WAIT_2) armWait(tcb, now + f64(setting(SET_FIN_TIMEOUT)) * SECOND);
     queueFin(tcb);
+    // Nobody holds it any more: output() may abridge it.
+    if (state == TIME_WAIT) wantOutput(tcb);
   }
   memoryGiven();
   return 0;
@@ -325,6 +355,7 @@ export function forget(slot: u32, generation: u32): i32 {
   const tcb = Tcb.at(at);
   tcb.held = 0;
   if (tcb.state == CLOSED) freeTcb(tcb);
+  else if (tcb.state == TIME_WAIT) wantOutput(tcb);
   return 0;
 }
 

@@ -25,9 +25,18 @@ import {
   CNT_TCP_ABORT_ON_TIMEOUT,
   CNT_TCP_TIMEOUTS,
 } from "./shared/counters.ts";
-import { CLOSED, FREE, LISTEN, SYN_SENT } from "./shared/states.ts";
+import {
+  CLOSED,
+  FREE,
+  LISTEN,
+  SYN_SENT,
+  TIME_WAIT,
+  TIME_WAIT_KEEPER,
+  TIME_WAIT_SLOT,
+} from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, NEVER, now } from "./time.ts";
+import { expireTimeWaits } from "./time-wait-list.ts";
 import { startRtx } from "./timers.ts";
 import { patience } from "./user-timeout.ts";
 
@@ -40,14 +49,18 @@ export function expire(slots: u32): void {
     const at = slotAt(load<u32>(timerArea + (i << 2)));
     if (at == 0) continue;
     const tcb = Tcb.at(at);
-    if (tcb.state == FREE || tcb.state == LISTEN) continue;
+    if (tcb.state == FREE || tcb.state == LISTEN || tcb.state == TIME_WAIT_SLOT) continue;
     tcb.armed = NEVER;
+    if (tcb.state == TIME_WAIT_KEEPER) {
+      expireTimeWaits();
+      continue;
+    }
     if (tcb.ackAt <= now) delayedAck(tcb);
     if (tcb.rtxAt <= now) retransmission(tcb);
     if (tcb.keepAt <= now) keepaliveExpired(tcb);
     if (tcb.waitAt <= now && tcb.state != CLOSED) {
       // TIME-WAIT is over, or the orphan's peer has had its time; the holder of the first was told when it began.
-      finish(tcb, 0, tcb.orphan ? EV_CLOSED : 0);
+      finish(tcb, 0, tcb.state == TIME_WAIT ? 0 : EV_CLOSED);
     }
     if (tcb.state != FREE && earliest(tcb) < tcb.armed) raise(tcb, EV_DEADLINE);
   }

@@ -1,6 +1,7 @@
 import { addAddress, clearAddresses } from "./addresses.ts";
 import {
   abort,
+  abortTimeWait,
   accept,
   close,
   forget,
@@ -12,6 +13,7 @@ import {
   receive,
   send,
   shutdown,
+  timeWait,
   urge,
   writable,
 } from "./calls.ts";
@@ -93,6 +95,7 @@ export function events(): void {
 
 export {
   abort,
+  abortTimeWait,
   accept,
   close,
   conclude,
@@ -108,6 +111,7 @@ export {
   send,
   setOption,
   shutdown,
+  timeWait,
   udpBind,
   udpClose,
   udpInUse,

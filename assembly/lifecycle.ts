@@ -16,6 +16,7 @@ import { leaveMemory, raise, release } from "./queues.ts";
 import { ackQuickly } from "./receive/text.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
 import { beginSack, takeSackPermitted } from "./sack.ts";
+import { lastAck } from "./send/replies.ts";
 import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
 import {
@@ -25,26 +26,34 @@ import {
   EV_ESTABLISHED,
   EV_WRITABLE,
   SET_FIN_TIMEOUT,
+  SET_MAX_TW_BUCKETS,
   SET_MTU,
   SET_RMEM_DEFAULT,
   SET_RMEM_MAX,
   SET_WINDOW_SCALING,
 } from "./shared/control.ts";
-import { CNT_CURR_ESTAB, CNT_TW } from "./shared/counters.ts";
+import { CNT_CURR_ESTAB, CNT_TCP_TIME_WAIT_OVERFLOW, CNT_TW, CNT_TW_RECYCLED } from "./shared/counters.ts";
 import { ERR_TIMED_OUT } from "./shared/results.ts";
-import { CLOSE_WAIT, CLOSED, ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT } from "./shared/states.ts";
-import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  FIN_WAIT_2,
+  SYN_RECEIVED,
+  TIME_WAIT,
+  TIME_WAIT_BRIEF,
+} from "./shared/states.ts";
+import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS, TCB_STATE } from "./shared/tcb-layout.ts";
 import { dropRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
+import { TimeWait } from "./time-wait.ts";
+import { countTimeWait, endTimeWait, newTimeWait, TIME_WAIT_MICROS, timeWaits } from "./time-wait-list.ts";
 import { armWait, disarmAll } from "./timers.ts";
 import { beginTimestamps, takeSynTimestamp } from "./timestamps.ts";
 import { beginUserTimeout, takeUserTimeout } from "./user-timeout.ts";
 
 // How a connection begins, changes state and ends.
-
-/** RFC 9293 §3.4.2: MSL is two minutes there, 30 seconds in Linux: TIME-WAIT lasts 60. */
-const TIME_WAIT_MICROS: f64 = 60 * SECOND;
 
 /** RFC 9293 MUST-15. */
 const MSS_DEFAULT_4: u32 = 536;
@@ -163,6 +172,8 @@ export function setState(tcb: Tcb, state: i32): void {
     if (isCurrent(state)) count(CNT_CURR_ESTAB);
     else uncount(CNT_CURR_ESTAB);
   }
+  if (state == TIME_WAIT) countTimeWait(1);
+  else if (tcb.state == TIME_WAIT) countTimeWait(-1);
   tcb.state = u8(state);
 }
 
@@ -181,6 +192,10 @@ export function establish(tcb: Tcb): void {
 /** RFC 9293 §3.10.7.4: other timers off, 2 MSL on. Also called to start it again. */
 export function enterTimeWait(tcb: Tcb): void {
   if (tcb.state != TIME_WAIT) {
+    if (timeWaits() >= u32(setting(SET_MAX_TW_BUCKETS))) {
+      overflow(tcb);
+      return;
+    }
     setState(tcb, TIME_WAIT);
     count(CNT_TW);
     tcb.sndStream.clear();
@@ -191,6 +206,56 @@ export function enterTimeWait(tcb: Tcb): void {
   disarmAll(tcb);
   tcb.ackAt = ackAt;
   armWait(tcb, now + TIME_WAIT_MICROS);
+}
+
+/** There is one TIME-WAIT too many (tcp_max_tw_buckets): the connection ends with its last ACK. */
+function overflow(tcb: Tcb): void {
+  count(CNT_TCP_TIME_WAIT_OVERFLOW);
+  if (tcb.ackNow || tcb.acksOwed) lastAck(tcb);
+  finish(tcb, 0, EV_CLOSED);
+}
+
+/**
+ * Nobody holds the connection any more, and if it is in TIME-WAIT, with everything said, a quarter of a slot will do
+ * from now on. Without memory for that it stays as it is, and so does one whose packets go by a route.
+ */
+export function abridge(tcb: Tcb): void {
+  if (tcb.state != TIME_WAIT || tcb.held || tcb.inAccept || tcb.annex) return;
+  if (tcb.ackNow || tcb.acksOwed || tcb.ackAt != NEVER) return;
+  const at = newTimeWait(tcb.waitAt);
+  if (at == 0) return;
+  const it = TimeWait.at(at);
+  memory.copy(at, changetype<usize>(tcb), TCB_STATE);
+  it.hops = tcb.hops;
+  it.rcvWscale = tcb.rcvWscale;
+  it.slot = tcb.slot;
+  it.generation = tcb.generation;
+  it.flow = tcb.flow;
+  it.pseudo = tcb.pseudo;
+  it.ipId = tcb.ipId;
+  it.tsAge = tcb.tsAge;
+  it.sndNxt = tcb.sndNxt;
+  it.rcvNxt = tcb.rcvNxt;
+  it.rcvWnd = tcb.rcvWnd;
+  it.maxSndWnd = tcb.maxSndWnd;
+  it.tsRecent = tcb.tsRecent;
+  it.challengeAt = u32(u64(tcb.challengeAt));
+  it.challenges = now - tcb.challengeAt < SECOND ? u16(min<u32>(tcb.challenges, 0xffff)) : 0;
+  it.tsOk = tcb.tsOk;
+  it.mayFragment = tcb.mayFragment;
+  finish(tcb, 0, 0);
+  enterTable(Tcb.at(at));
+}
+
+/** A new connection takes the place of the one in TIME-WAIT at `at`; returns the SND.NXT it was at. */
+export function replaceTimeWait(at: usize): Seq {
+  const tcb = Tcb.at(at);
+  const brief = tcb.state == TIME_WAIT_BRIEF;
+  const sndNxt = brief ? TimeWait.at(at).sndNxt : tcb.sndNxt;
+  count(CNT_TW_RECYCLED);
+  if (brief) endTimeWait(TimeWait.at(at));
+  else finish(tcb, 0, 0);
+  return sndNxt;
 }
 
 /** Our FIN is acknowledged. Nobody waits for the peer's once the holder has gone: Linux's tcp_fin_timeout. */

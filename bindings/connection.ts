@@ -1,7 +1,7 @@
 import * as result from "../assembly/shared/results.ts";
 import { STAGING_BYTES } from "../assembly/shared/sizes.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
-import { formatAddress } from "./address.ts";
+import { formatAddress, parseAddress } from "./address.ts";
 import type { Core } from "./core.ts";
 import { SynwaveError } from "./errors.ts";
 import { readTcpInfo, STATES } from "./tcp-info.ts";
@@ -108,7 +108,22 @@ export class ConnectionHandle implements Connection {
   }
 
   get state(): State {
-    return this.alive ? STATES[this.keeper.core.bytes[this.at + tcb.TCB_STATE]!]! : "CLOSED";
+    if (this.alive) return STATES[this.keeper.core.bytes[this.at + tcb.TCB_STATE]!]!;
+    return this.inTimeWait() ? "TIME-WAIT" : "CLOSED";
+  }
+
+  /** By what the engine knows a connection of which it may have kept a brief TIME-WAIT; its addresses go to staging. */
+  private stage(): [slot: number, generation: number, family: number, ports: number] {
+    const { core } = this.keeper;
+    const local = parseAddress(this.localAddress, "localAddress");
+    core.bytes.set(local.octets, core.staging);
+    core.bytes.set(parseAddress(this.remoteAddress, "remoteAddress").octets, core.staging + 16);
+    return [this.slot, this.generation, local.family, this.localPort | (this.remotePort << 16)];
+  }
+
+  private inTimeWait(): boolean {
+    const { core } = this.keeper;
+    return !core.over && core.call.timeWait(...this.stage()) !== 0;
   }
 
   get readable(): number {
@@ -224,15 +239,17 @@ export class ConnectionHandle implements Connection {
   }
 
   abort(): void {
-    if (this.spent && !this.alive) return;
+    const { core } = this.keeper;
     this.spent = true;
-    this.keeper.core.call.abort(this.slot, this.generation);
+    if (this.alive) core.call.abort(this.slot, this.generation);
+    else if (!core.over) core.call.abortTimeWait(...this.stage());
     this.keeper.drain();
   }
 
   info(): TcpInfo {
     this.keeper.core.check();
-    return readTcpInfo(this.keeper.core, this.alive ? this.at : undefined);
+    if (this.alive) return readTcpInfo(this.keeper.core, this.at);
+    return { ...readTcpInfo(this.keeper.core, undefined), state: this.state };
   }
 
   setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {

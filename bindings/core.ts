@@ -28,6 +28,8 @@ interface Exports {
   abort(slot: number, generation: number): number;
   forget(slot: number, generation: number): number;
   slotsUsed(): number;
+  timeWait(slot: number, generation: number, family: number, ports: number): number;
+  abortTimeWait(slot: number, generation: number, family: number, ports: number): void;
   udpBind(family: number, port: number): number;
   udpInUse(family: number, port: number): number;
   udpSend(slot: number, generation: number, remotePort: number, length: number): number;
@@ -53,7 +55,9 @@ export interface Core {
   /** Slots there are room for at most. */
   readonly slots: number;
   readonly staging: number;
-  /** Throw if the engine is closed or broken. */
+  /** Whether the engine is closed or broken. */
+  readonly over: boolean;
+  /** Throw if it is. */
   check(): void;
   close(): void;
 }
@@ -105,6 +109,9 @@ export async function createCore(
     slot: (index) => slots + index * 2 ** SLOT_SHIFT,
     slots: words[control.CTL_SLOT_COUNT >> 2]!,
     staging: words[control.CTL_STAGING >> 2]!,
+    get over() {
+      return ended !== undefined;
+    },
     check() {
       if (ended) throw ended;
     },

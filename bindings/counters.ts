@@ -101,6 +101,7 @@ export const COUNTERS = {
   TCPDSACKOldSent: address.CNT_TCP_DSACK_OLD_SENT,
   TCPDSACKOfoSent: address.CNT_TCP_DSACK_OFO_SENT,
   PAWSEstab: address.CNT_PAWS_ESTAB,
+  TCPTimeWaitOverflow: address.CNT_TCP_TIME_WAIT_OVERFLOW,
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

@@ -1,7 +1,15 @@
 import * as control from "../assembly/shared/control.ts";
 import * as result from "../assembly/shared/results.ts";
-import { DATAGRAMS, FREE, LISTEN } from "../assembly/shared/states.ts";
+import {
+  DATAGRAMS,
+  FREE,
+  LISTEN,
+  TIME_WAIT_BRIEF,
+  TIME_WAIT_KEEPER,
+  TIME_WAIT_SLOT,
+} from "../assembly/shared/states.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
+import * as timeWait from "../assembly/shared/time-wait-layout.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { ConnectionHandle, errorFor } from "./connection.ts";
 import type { Core } from "./core.ts";
@@ -22,6 +30,8 @@ import { UdpHandle, type UdpKeeper } from "./udp.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
+/** What else stands in a slot, or did. */
+const NO_CONNECTION = new Set([FREE, LISTEN, DATAGRAMS, TIME_WAIT_KEEPER]);
 /** Counters of RFC 6056 §3.3.4: destinations that share one reveal a little of each other, and no more. */
 const PORT_COUNTERS = 256;
 /** Routers that the options of an IPv4 header have room for. */
@@ -335,20 +345,28 @@ export class Manager implements UdpKeeper {
     info: TcpInfo;
   }[] {
     const { core } = this;
-    const list = [];
-    const end = core.call.slotsUsed();
-    for (let slot = 0; slot < end; slot++) {
-      const at = core.slot(slot);
-      const state = core.bytes[at + tcb.TCB_STATE]!;
-      if (state === FREE || state === LISTEN || state === DATAGRAMS) continue;
+    const list: ReturnType<Manager["connections"]> = [];
+    const enter = (at: number, info: TcpInfo) => {
       const family = core.bytes[at + tcb.TCB_FAMILY]!;
       list.push({
         localAddress: formatAddress(core.bytes, at + tcb.TCB_LOCAL_ADDRESS, family),
         localPort: core.bytes[at + tcb.TCB_LOCAL_PORT]! | (core.bytes[at + tcb.TCB_LOCAL_PORT + 1]! << 8),
         remoteAddress: formatAddress(core.bytes, at + tcb.TCB_REMOTE_ADDRESS, family),
         remotePort: core.bytes[at + tcb.TCB_REMOTE_PORT]! | (core.bytes[at + tcb.TCB_REMOTE_PORT + 1]! << 8),
-        info: readTcpInfo(core, at),
+        info,
       });
+    };
+    const end = core.call.slotsUsed();
+    for (let slot = 0; slot < end; slot++) {
+      const at = core.slot(slot);
+      const state = core.bytes[at + tcb.TCB_STATE]!;
+      if (state === TIME_WAIT_SLOT) {
+        for (let i = 0; i < timeWait.TWS_PER_SLOT; i++) {
+          const place = at + timeWait.TWS_PLACES + i * timeWait.TW_END;
+          if (core.bytes[place + tcb.TCB_STATE] !== TIME_WAIT_BRIEF) continue;
+          enter(place, { ...readTcpInfo(core, undefined), state: "TIME-WAIT" });
+        }
+      } else if (!NO_CONNECTION.has(state)) enter(at, readTcpInfo(core, at));
     }
     return list;
   }

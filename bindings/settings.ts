@@ -39,6 +39,8 @@ export interface Settings {
   tcpDsack: number;
   /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
   tcpTwReuse: number;
+  /** Connections in TIME-WAIT; those beyond end at once (262144). */
+  tcpMaxTwBuckets: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
   tcpRtoMinUs: number;
   /** Upper bound of the retransmission timeout, milliseconds (120000). */
@@ -84,6 +86,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpSack: 1,
   tcpDsack: 1,
   tcpTwReuse: 0,
+  tcpMaxTwBuckets: 262144,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
   tcpSlowStartAfterIdle: 1,
@@ -116,6 +119,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
+  tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],

@@ -54,7 +54,7 @@ import {
   CNT_OUT_OF_WINDOW_ICMPS,
 } from "../shared/counters.ts";
 import { ERR_NET_UNREACHABLE, ERR_NO_PROTOCOL, ERR_REFUSED, ERR_UNREACHABLE } from "../shared/results.ts";
-import { SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "../shared/states.ts";
+import { SYN_RECEIVED, SYN_SENT, TIME_WAIT, TIME_WAIT_BRIEF } from "../shared/states.ts";
 import { Tcb } from "../tcb.ts";
 import { isUdpSource } from "../udp.ts";
 
@@ -180,7 +180,7 @@ function tcpError(tooBig: bool): void {
     return;
   }
   const tcb = Tcb.at(at);
-  if (tcb.state == TIME_WAIT) return;
+  if (tcb.state == TIME_WAIT || tcb.state == TIME_WAIT_BRIEF) return;
   // RFC 5927 §4.1.
   const seq = Seq.of(bswap<u32>(load<u32>(quote.transport, 4)));
   // A probe, of the window or whether the peer still lives, goes one below.

@@ -1,7 +1,7 @@
 import { addressHigh, addressLow, isAnswerable } from "../addresses.ts";
 import { count } from "../counters.ts";
 import { lookupListener, lookupSegment } from "../demux.ts";
-import { finish } from "../lifecycle.ts";
+import { replaceTimeWait } from "../lifecycle.ts";
 import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
@@ -14,17 +14,18 @@ import {
   CNT_IN_RECEIVES,
   CNT_IN_SEGS,
   CNT_IN_UNKNOWN_PROTOS,
-  CNT_TW_RECYCLED,
 } from "../shared/counters.ts";
-import { TIME_WAIT } from "../shared/states.ts";
+import { TIME_WAIT, TIME_WAIT_BRIEF } from "../shared/states.ts";
 import { noRoute, routeArrives } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
+import { TimeWait } from "../time-wait.ts";
 import { isNewer, isOutdated } from "../timestamps.ts";
 import { udpArrives } from "../udp.ts";
 import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
 import { segmentArrives } from "./segment-arrives.ts";
+import { timeWaitArrives } from "./time-wait-arrives.ts";
 
 /** Process the `packets` packets of the receive ring. */
 export function arrive(packets: u32): void {
@@ -53,15 +54,16 @@ function tcpArrives(): void {
   let floor = Seq.of(0);
   if (at) {
     const tcb = Tcb.at(at);
-    if (tcb.state != TIME_WAIT || !reopens(tcb)) {
+    const state = tcb.state;
+    const brief = TimeWait.at(at);
+    if (state == TIME_WAIT_BRIEF ? !reopens(brief) : state != TIME_WAIT || !reopens(tcb)) {
       count(CNT_IN_DELIVERS);
-      segmentArrives(tcb);
+      if (state == TIME_WAIT_BRIEF) timeWaitArrives(brief);
+      else segmentArrives(tcb);
       return;
     }
     // RFC 9293 §3.6.1 (MAY-2), RFC 6191: the new connection's numbers begin beyond the old one's.
-    floor = tcb.sndNxt;
-    count(CNT_TW_RECYCLED);
-    finish(tcb, 0, 0);
+    floor = replaceTimeWait(at);
   }
   if (!isAnswerable()) {
     count(CNT_IN_ADDR_ERRORS);
@@ -77,8 +79,11 @@ function tcpArrives(): void {
   else reset();
 }
 
-/** Whether the segment is a SYN that may replace a connection in TIME-WAIT: somebody listens, and it is newer. */
-function reopens(tcb: Tcb): bool {
+/**
+ * Whether the segment is a SYN that may replace a connection in TIME-WAIT: somebody listens, and it is newer. `T` is a Tcb
+ * or a TimeWait.
+ */
+function reopens<T>(tcb: T): bool {
   if (!segment.has(SYN) || segment.has(ACK | RST) || tcb.held) return false;
   if (isOutdated(tcb) || !(segment.seq > tcb.rcvNxt || isNewer(tcb))) return false;
   return lookupListener(tcb.localAddressHigh, tcb.localAddressLow, tcb.localPort) != 0;

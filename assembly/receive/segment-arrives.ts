@@ -256,7 +256,8 @@ function checkAck(tcb: Tcb): bool {
       challenge(tcb);
       return DROP;
     }
-    checkAckField(tcb);
+    // In TIME-WAIT all is acknowledged, and no window matters any more.
+    if (tcb.state != TIME_WAIT) checkAckField(tcb);
   }
   if (!finAcknowledged(tcb)) return tcb.state != CLOSING && tcb.state != LAST_ACK;
   if (tcb.state == FIN_WAIT_1) enterFinWait2(tcb);

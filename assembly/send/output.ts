@@ -1,6 +1,6 @@
 import { measureUse, restartAfterIdle } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
-import { setState } from "../lifecycle.ts";
+import { abridge, setState } from "../lifecycle.ts";
 import {
   TIMESTAMPS_LENGTH,
   USER_TIMEOUT_LENGTH,
@@ -77,6 +77,7 @@ export function fill(most: u32, octets: u32): u32 {
         else wantOutputFirst(tcb);
         break;
       }
+      abridge(tcb);
       at = nextOutput();
     }
     if (at == 0) emitPosted(posted());

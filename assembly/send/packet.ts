@@ -23,7 +23,7 @@ let octetLimit: u32 = 0;
 const IPV4_START: u32 = 0x0045;
 const DONT_FRAGMENT: u16 = 0x0040;
 /** With the identification, that routers may fragment the packet: the path is narrower than we go (path.ts). */
-const MAY_FRAGMENT: u32 = 0x10000;
+export const MAY_FRAGMENT: u32 = 0x10000;
 
 /** Begin an empty batch of at most `most` packets and `octets`. */
 export function beginBatch(most: u32, octets: u32): void {

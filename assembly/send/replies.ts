@@ -2,26 +2,44 @@ import { addressHigh, addressLow } from "../addresses.ts";
 import { add, sum } from "../checksum.ts";
 import { count } from "../counters.ts";
 import { PROTOCOL_TCP } from "../packet/ip.ts";
-import { writeMss } from "../packet/options.ts";
+import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
 import { ACK, RST, SYN, segment, TCP_HEADER } from "../packet/segment.ts";
 import { Seq } from "../seq.ts";
 import { CNT_OUT_RSTS, CNT_TCP_RETRANS_FAIL } from "../shared/counters.ts";
-import { TCB_LOCAL_ADDRESS } from "../shared/tcb-layout.ts";
+import {
+  TCB_LOCAL_ADDRESS,
+  TCB_LOCAL_PORT,
+  TCB_REMOTE_ADDRESS,
+  TCB_REMOTE_PORT,
+} from "../shared/tcb-layout.ts";
 import { Tcb } from "../tcb.ts";
-import { commit, fits, ipHeader, nextTcp, writePorts, writeTcp } from "./packet.ts";
+import { TimeWait } from "../time-wait.ts";
+import { clock, clockOffset } from "../timestamps.ts";
+import { advertise } from "../window.ts";
+import { commit, fits, ipHeader, MAY_FRAGMENT, nextTcp, writePorts, writeTcp } from "./packet.ts";
 
-// Segments that belong to no connection, or to one that is gone by the time they leave: resets. They wait in a ring of
-// fixed records; when it is full the newest is dropped, as a network may drop any reset.
+// Segments that belong to no connection, or to one that is gone by the time they leave or has no TCB any more: resets,
+// cookies, ACKs of a brief TIME-WAIT. They wait in a ring of fixed records; when it is full the newest is dropped, as a
+// network may drop any of them.
 
 /** As many as a batch of arriving packets can ask for. */
 const RECORDS: u32 = 512;
-const MSS_OPTION: u32 = 4;
-const RECORD: u32 = 56;
-// An entry: local address 0, remote address 16, ports 32 and 34, SEQ 36, ACK 40, flags 44, family 48, hop limit 49; of a
-// SYN,ACK also the MSS 52 and the window 54, of a connection's reset its flow 52.
-const ring = memory.data(512 * 56, 8);
+const RECORD: u32 = 72;
+// An entry: local address 0, remote address 16, ports 32 and 34, as in a TCB; SEQ 36, ACK 40, flags 44, family 46, hop
+// limit 47; MSS 48, window 50, options 52, window scale 53; flow 56, IP identification 60, TSval 64, TSecr 68.
+const ring = memory.data(512 * 72, 8);
 let head: u32 = 0;
 let waiting: u32 = 0;
+
+/** Options a record asks for besides MSS, which goes with SYN. */
+const WITH_TIMESTAMPS: u32 = 1;
+/** TSval of the record is the offset of a clock that is read when it leaves. */
+const WITH_CLOCK: u32 = 2;
+const WITH_WINDOW_SCALE: u32 = 4;
+const WITH_SACK: u32 = 8;
+const OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4;
+/** SACK-permitted, in place of the padding of the timestamps that it never goes without. */
+const SACK_PERMITTED: u16 = 0x0204;
 
 function next(): usize {
   if (waiting == RECORDS) {
@@ -34,13 +52,13 @@ function next(): usize {
 }
 
 function put(at: usize, localPort: u32, remotePort: u32, seq: Seq, ack: Seq, flags: u32, family: u32): void {
+  memory.fill(at + 32, 0, RECORD - 32);
   store<u16>(at, u16(localPort), 32);
   store<u16>(at, u16(remotePort), 34);
   store<u32>(at, seq.u32, 36);
   store<u32>(at, ack.u32, 40);
-  store<u32>(at, flags, 44);
-  store<u32>(at, family, 48);
-  store<u32>(at, 0, 52);
+  store<u16>(at, u16(flags), 44);
+  store<u8>(at, u8(family), 46);
 }
 
 function answer(seq: Seq, ack: Seq, flags: u32): usize {
@@ -54,10 +72,16 @@ function answer(seq: Seq, ack: Seq, flags: u32): usize {
   return at;
 }
 
-/** Answer the SYN in `segment` with <SEQ=seq><ACK=SEG.SEQ+1><CTL=SYN,ACK>, an MSS option and a window, and forget it. */
-export function answerSyn(seq: Seq, mss: u32, window: u32): void {
+/**
+ * Answer the SYN in `segment` with <SEQ=seq><ACK=SEG.SEQ+1><CTL=SYN,ACK>, an MSS option and a window, and forget it.
+ * Returns the record, or 0.
+ */
+export function answerSyn(seq: Seq, mss: u32, window: u32): usize {
   const at = answer(seq, segment.seq.plus(1), SYN | ACK);
-  if (at) store<u32>(at, mss | (window << 16), 52);
+  if (at == 0) return 0;
+  store<u16>(at, u16(mss), 48);
+  store<u16>(at, u16(window), 50);
+  return at;
 }
 
 /** Answer `segment` as RFC 9293 §3.10.7.1 has it for a connection that does not exist. */
@@ -77,41 +101,87 @@ export function resetUnread(tcb: Tcb): void {
   answer(tcb.sndNxt, Seq.of(0), RST);
 }
 
+/** A segment of the connection at SND.NXT; `T` is a Tcb or a TimeWait. Returns the record, or 0. */
+function say<T>(tcb: T, flags: u32): usize {
+  const at = next();
+  if (at == 0) return 0;
+  memory.copy(at, changetype<usize>(tcb), 32);
+  put(at, tcb.localPort, tcb.remotePort, tcb.sndNxt, tcb.rcvNxt, flags, tcb.family);
+  store<u8>(at, tcb.hops, 47);
+  store<u32>(at, tcb.flow, 56);
+  if (tcb.tsOk) {
+    store<u8>(at, u8(WITH_TIMESTAMPS | WITH_CLOCK), 52);
+    store<u32>(at, clockOffset(at), 64);
+    store<u32>(at, tcb.tsRecent, 68);
+  }
+  return at;
+}
+
 /** Tell the peer of `tcb` that the connection is aborted. Like Linux's, the reset acknowledges, which RFC 9293 allows. */
 export function resetConnection(tcb: Tcb): void {
-  const at = next();
+  say(tcb, RST | ACK);
+}
+
+/** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, where no TCB will say it. */
+function acknowledge<T>(tcb: T, window: u32): void {
+  const at = say(tcb, ACK);
   if (at == 0) return;
-  memory.copy(at, changetype<usize>(tcb) + TCB_LOCAL_ADDRESS, 32);
-  put(at, tcb.localPort, tcb.remotePort, tcb.sndNxt, tcb.rcvNxt, RST | ACK, tcb.family);
-  store<u8>(at, tcb.hops, 49);
-  store<u32>(at, tcb.flow, 52);
+  store<u16>(at, u16(window), 50);
+  store<u32>(at, tcb.mayFragment ? u32(tcb.ipId) | MAY_FRAGMENT : u32(tcb.ipId), 60);
+  tcb.ipId++;
+}
+
+/** Acknowledge what has arrived for `tcb`, which ends. */
+export function lastAck(tcb: Tcb): void {
+  acknowledge(tcb, advertise(tcb));
+}
+
+/** Answer what has arrived for `it`. */
+export function ackTimeWait(it: TimeWait): void {
+  // As advertise() has it: the edge is rounded up, or it would move left.
+  const scale: u32 = it.rcvWscale;
+  const field = min<u32>((it.rcvWnd + (1 << scale) - 1) >> scale, 0xffff);
+  it.rcvWnd = max(it.rcvWnd, field << scale);
+  acknowledge(it, field);
 }
 
 /** Move replies into the batch. False when it is full before they are all in. */
 export function emitReplies(): bool {
   while (waiting) {
     const at = ring + head * RECORD;
-    const family: u32 = load<u8>(at, 48);
-    if (!fits(ipHeader(family) + TCP_HEADER + MSS_OPTION)) return false;
+    const family: u32 = load<u8>(at, 46);
+    if (!fits(ipHeader(family) + TCP_HEADER + OPTIONS_MAX)) return false;
     const to = nextTcp(family);
-    const flags = load<u32>(at, 44);
-    let length = TCP_HEADER;
-    let window: u32 = 0;
-    let flow = load<u32>(at, 52);
-    if (flags & SYN) {
-      flow = 0;
-      length += writeMss(to + TCP_HEADER, load<u16>(at, 52));
-      window = load<u16>(at, 54);
-    }
+    const flags: u32 = load<u16>(at, 44);
+    const length = TCP_HEADER + writeOptions(at, to + TCP_HEADER, flags);
     writePorts(to, load<u16>(at, 32), load<u16>(at, 34));
-    writeTcp(to, Seq.of(load<u32>(at, 36)), Seq.of(load<u32>(at, 40)), length, flags, window);
+    writeTcp(to, Seq.of(load<u32>(at, 36)), Seq.of(load<u32>(at, 40)), length, flags, load<u16>(at, 50));
     // The fixed octets of a mapped address would spoil the sum.
     const skip: u32 = family == 4 ? 12 : 0;
     const addresses = add(sum(at + skip, 16 - skip), sum(at + 16 + skip, 16 - skip));
-    commit(family, at, add(addresses, PROTOCOL_TCP << 8), length, 0, 0, 0, flow, load<u8>(at, 49));
+    const pseudo = add(addresses, PROTOCOL_TCP << 8);
+    commit(family, at, pseudo, length, 0, 0, load<u32>(at, 60), load<u32>(at, 56), load<u8>(at, 47));
     if (flags & RST) count(CNT_OUT_RSTS);
     head = (head + 1) & (RECORDS - 1);
     waiting--;
   }
   return true;
 }
+
+/** Write the options of the record at `at`; returns the octets written. */
+function writeOptions(at: usize, to: usize, flags: u32): u32 {
+  const options: u32 = load<u8>(at, 52);
+  let length: u32 = 0;
+  if (flags & SYN) length += writeMss(to, load<u16>(at, 48));
+  if (options & WITH_TIMESTAMPS) {
+    const value = load<u32>(at, 64) + (options & WITH_CLOCK ? clock() : 0);
+    const from = to + length;
+    length += writeTimestamps(from, value, load<u32>(at, 68));
+    if (options & WITH_SACK) store<u16>(from, SACK_PERMITTED);
+  }
+  if (options & WITH_WINDOW_SCALE) length += writeWindowScale(to + length, load<u8>(at, 53));
+  return length;
+}
+
+if (TCB_LOCAL_ADDRESS != 0 || TCB_REMOTE_ADDRESS != 16 || TCB_LOCAL_PORT != 32 || TCB_REMOTE_PORT != 34)
+  ERROR("a record begins as a TCB does");

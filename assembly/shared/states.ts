@@ -14,3 +14,7 @@ export const LISTEN = 10;
 export const CLOSING = 11;
 /** Not a connection at all: a UDP socket. */
 export const DATAGRAMS = 32;
+/** TIME-WAIT of which only what it must do is kept (time-wait.ts), the slot where four of these stand, and their timer. */
+export const TIME_WAIT_BRIEF = 33;
+export const TIME_WAIT_SLOT = 34;
+export const TIME_WAIT_KEEPER = 35;
