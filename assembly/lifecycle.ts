@@ -236,7 +236,9 @@ export function abridge(tcb: Tcb): void {
   it.tsAge = tcb.tsAge;
   it.sndNxt = tcb.sndNxt;
   it.rcvNxt = tcb.rcvNxt;
+  // What the last ACK said of it, so that the field can say it again.
   it.rcvWnd = tcb.rcvWnd;
+  assert((it.rcvWnd >> it.rcvWscale) << it.rcvWscale == it.rcvWnd);
   it.maxSndWnd = tcb.maxSndWnd;
   it.tsRecent = tcb.tsRecent;
   it.challengeAt = u32(u64(tcb.challengeAt));

@@ -138,11 +138,7 @@ export function lastAck(tcb: Tcb): void {
 
 /** Answer what has arrived for `it`. */
 export function ackTimeWait(it: TimeWait): void {
-  // As advertise() has it: the edge is rounded up, or it would move left.
-  const scale: u32 = it.rcvWscale;
-  const field = min<u32>((it.rcvWnd + (1 << scale) - 1) >> scale, 0xffff);
-  it.rcvWnd = max(it.rcvWnd, field << scale);
-  acknowledge(it, field);
+  acknowledge(it, it.rcvWnd >> it.rcvWscale);
 }
 
 /** Move replies into the batch. False when it is full before they are all in. */
