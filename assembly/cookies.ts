@@ -2,12 +2,15 @@ import { hash4, hash6 } from "./hash.ts";
 import { md5 } from "./md5.ts";
 import { segment } from "./packet/segment.ts";
 import { Seq } from "./seq.ts";
-import { CTL_HASH_KEY, CTL_SECRET } from "./shared/control.ts";
+import { setting } from "./settings.ts";
+import { CTL_HASH_KEY, CTL_SECRET, SET_SACK, SET_TIMESTAMPS, SET_WINDOW_SCALING } from "./shared/control.ts";
 import { now, SECOND } from "./time.ts";
+import { clock } from "./timestamps.ts";
 
 // SYN cookies (RFC 4987 §3.6): the initial sequence number of a SYN,ACK says all that the final ACK must prove, so that
 // a SYN costs no memory at all. Its low three bits name the peer's MSS; the other 29 are a keyed hash of the tuple, the
-// peer's ISN, the MSS and the minute. No option that would have to be remembered is granted.
+// peer's ISN, the MSS and the minute. Where the peer has timestamps, the one we send comes back with its ACK and remembers in
+// its low six bits what else its SYN offered, as in Linux; without them no other option is granted.
 
 /** How long a key is used. The final ACK may come under it or the one after: Linux's MAX_SYNCOOKIE_AGE of two minutes. */
 const PERIOD: f64 = 60 * SECOND;
@@ -63,4 +66,42 @@ export function checkCookie(): u32 {
   for (let age: usize = 0; age < 2; age++)
     if ((mac(keys + (age << 4), isn, index) | index) == cookie) return load<u16>(sizes + (index << 1));
   return 0;
+}
+
+/** The peer's window scale, or all of these bits for none; SACK; and a place for ECN. */
+const GRANT_SCALE: u32 = 0x0f;
+export const GRANT_SACK: u32 = 0x10;
+const GRANT_BITS: u32 = 6;
+const GRANT_MASK: u32 = (1 << GRANT_BITS) - 1;
+
+/** What the SYN in `segment` offers that is granted. ECN would be bit 5. */
+export function grants(): u32 {
+  const scaled = segment.hasWindowScale && setting(SET_WINDOW_SCALING) != 0;
+  const sack = segment.hasSack && setting(SET_SACK) != 0;
+  return (scaled ? segment.windowScale : GRANT_SCALE) | (sack ? GRANT_SACK : 0);
+}
+
+export function grantsWindowScale(granted: u32): bool {
+  return (granted & GRANT_SCALE) != GRANT_SCALE;
+}
+
+/** The clock with `granted` in its low bits, no later than now, so that the connection's own timestamps follow it. */
+export function cookieTimestamp(granted: u32): u32 {
+  const ms = clock();
+  const stamped = (ms & ~GRANT_MASK) | granted;
+  return stamped > ms ? stamped - (1 << GRANT_BITS) : stamped;
+}
+
+/**
+ * Make `segment`, the ACK of a cookie, offer what the SYN did as far as its echo of cookieTimestamp() tells; `offset` is
+ * that of our clock. What an echo of another's making says concerns nobody but its sender.
+ */
+export function restoreOptions(offset: u32): void {
+  const granted = (segment.tsEcho - offset) & GRANT_MASK;
+  segment.hasTimestamp = segment.hasTimestamp && setting(SET_TIMESTAMPS) != 0;
+  segment.hasWindowScale = segment.hasTimestamp && grantsWindowScale(granted);
+  segment.windowScale = granted & GRANT_SCALE;
+  segment.hasSack = segment.hasTimestamp && (granted & GRANT_SACK) != 0;
+  // It tells what, and not when: no round trip is measured by it.
+  segment.tsEcho = 0;
 }

@@ -104,15 +104,18 @@ export function beginConnection(tcb: Tcb): void {
   ackQuickly(tcb);
   // RFC 7323 §2: offered by whoever opens; whether it is used is known when both SYNs are.
   tcb.windowScaling = u8(setting(SET_WINDOW_SCALING) != 0);
-  if (tcb.windowScaling) {
-    let scale: u32 = 0;
-    while (scale < WINDOW_SCALE_MAX && u32(setting(SET_RMEM_MAX)) > u32(0xffff) << scale) scale++;
-    tcb.rcvWscale = u8(scale);
-  }
+  if (tcb.windowScaling) tcb.rcvWscale = u8(receiveScale());
   beginTimestamps(tcb);
   beginUserTimeout(tcb);
   beginSack(tcb);
   enterTable(tcb);
+}
+
+/** The window scale we offer: that of the largest buffer a connection may come to have. */
+export function receiveScale(): u32 {
+  let scale: u32 = 0;
+  while (scale < WINDOW_SCALE_MAX && u32(setting(SET_RMEM_MAX)) > u32(0xffff) << scale) scale++;
+  return scale;
 }
 
 export function setIss(tcb: Tcb, iss: Seq): void {
@@ -242,7 +245,7 @@ export function abridge(tcb: Tcb): void {
   it.maxSndWnd = tcb.maxSndWnd;
   it.tsRecent = tcb.tsRecent;
   it.challengeAt = u32(u64(tcb.challengeAt));
-  it.challenges = now - tcb.challengeAt < SECOND ? u16(min<u32>(tcb.challenges, 0xffff)) : 0;
+  it.challenges = now - tcb.challengeAt < SECOND ? u16(tcb.challenges) : 0;
   it.tsOk = tcb.tsOk;
   it.mayFragment = tcb.mayFragment;
   finish(tcb, 0, 0);

@@ -5,6 +5,7 @@ import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
 import { SET_DSACK, SET_SACK } from "./shared/control.ts";
 import { CNT_TCP_DSACK_OFO_SENT, CNT_TCP_DSACK_OLD_SENT } from "./shared/counters.ts";
+import { TIME_WAIT } from "./shared/states.ts";
 import { Tcb } from "./tcb.ts";
 
 // What a receiver tells of text beyond a hole (RFC 2018) and of text that has come twice (RFC 2883).
@@ -28,9 +29,12 @@ export function takeSackPermitted(tcb: Tcb): void {
   if (!segment.hasSack) tcb.sackOk = 0;
 }
 
-/** `length` octets from `start` have come again: the next ACK says so (RFC 2883 §4). `old`: they were acknowledged. */
+/**
+ * `length` octets from `start` have come again: the next ACK says so (RFC 2883 §4). `old`: they were acknowledged. In
+ * TIME-WAIT, where none of it can be news, nothing is said of it, as in Linux.
+ */
 export function cameTwice(tcb: Tcb, start: Seq, length: u32, old: bool): void {
-  if (!tcb.sackOk || !setting(SET_DSACK) || length == 0) return;
+  if (!tcb.sackOk || !setting(SET_DSACK) || length == 0 || tcb.state == TIME_WAIT) return;
   tcb.dsackStart = start;
   tcb.dsackLength = u16(min<u32>(length, 0xffff));
   count(old ? CNT_TCP_DSACK_OLD_SENT : CNT_TCP_DSACK_OFO_SENT);

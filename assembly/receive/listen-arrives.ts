@@ -1,10 +1,11 @@
-import { checkCookie, makeCookie } from "../cookies.ts";
+import { checkCookie, grants, makeCookie, restoreOptions } from "../cookies.ts";
 import { count } from "../counters.ts";
 import {
   beginConnection,
   headers,
   newTcb,
   peerMss,
+  receiveScale,
   setIss,
   setState,
   takeSyn,
@@ -14,10 +15,10 @@ import { acceptRoom, enterBacklog, sentCookies, setCookieTime, synRoom } from ".
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { isExhausted } from "../pool.ts";
 import { wantOutput } from "../queues.ts";
-import { answerSyn, resetAck } from "../send/replies.ts";
+import { answerSyn, grantOptions, resetAck } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
-import { SET_MTU, SET_RMEM_DEFAULT, SET_SYNCOOKIES } from "../shared/control.ts";
+import { SET_MTU, SET_RMEM_DEFAULT, SET_SYNCOOKIES, SET_TIMESTAMPS } from "../shared/control.ts";
 import {
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
@@ -89,7 +90,8 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
 function sendCookie(listener: Tcb): void {
   const mtu: u32 = setting(SET_MTU);
   const advMss = mtu - headers(segment.family);
-  answerSyn(makeCookie(peerMss()), advMss, min<u32>(setting(SET_RMEM_DEFAULT), 0xffff));
+  const at = answerSyn(makeCookie(peerMss()), advMss, min<u32>(setting(SET_RMEM_DEFAULT), 0xffff));
+  if (at && segment.hasTimestamp && setting(SET_TIMESTAMPS)) grantOptions(at, grants(), receiveScale());
   setCookieTime(listener);
   count(CNT_TCP_REQ_Q_FULL_DO_COOKIES);
   count(CNT_SYNCOOKIES_SENT);
@@ -125,8 +127,7 @@ function cookieReturns(listener: Tcb): bool {
   segment.seq = segment.seq.minus(1);
   segment.hasMss = true;
   segment.mss = mss;
-  segment.hasWindowScale = false;
-  segment.hasTimestamp = false;
+  restoreOptions(child.tsOffset);
   takeSyn(child);
   segment.seq = segment.seq.plus(1);
   enterBacklog(listener, child);

@@ -33,7 +33,7 @@ function mayAnswer(it: TimeWait): bool {
     count(CNT_TCP_ACK_SKIPPED_CHALLENGE);
     return false;
   }
-  if (it.challenges < 0xffff) it.challenges++;
+  if (it.challenges < 255) it.challenges++;
   return true;
 }
 

@@ -1,5 +1,6 @@
 import { addressHigh, addressLow } from "../addresses.ts";
 import { add, sum } from "../checksum.ts";
+import { cookieTimestamp, GRANT_SACK, grantsWindowScale } from "../cookies.ts";
 import { count } from "../counters.ts";
 import { PROTOCOL_TCP } from "../packet/ip.ts";
 import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
@@ -31,15 +32,13 @@ const ring = memory.data(512 * 72, 8);
 let head: u32 = 0;
 let waiting: u32 = 0;
 
-/** Options a record asks for besides MSS, which goes with SYN. */
+/** Options a record asks for besides MSS, which goes with SYN; those of a SYN go with timestamps only. */
 const WITH_TIMESTAMPS: u32 = 1;
 /** TSval of the record is the offset of a clock that is read when it leaves. */
 const WITH_CLOCK: u32 = 2;
 const WITH_WINDOW_SCALE: u32 = 4;
 const WITH_SACK: u32 = 8;
 const OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4;
-/** SACK-permitted, in place of the padding of the timestamps that it never goes without. */
-const SACK_PERMITTED: u16 = 0x0204;
 
 function next(): usize {
   if (waiting == RECORDS) {
@@ -82,6 +81,20 @@ export function answerSyn(seq: Seq, mss: u32, window: u32): usize {
   store<u16>(at, u16(mss), 48);
   store<u16>(at, u16(window), 50);
   return at;
+}
+
+/**
+ * Let the SYN,ACK in record `at` grant what the cookie's timestamp remembers: timestamps, and the window scale `scale`
+ * and SACK as far as they are `granted` (cookies.ts).
+ */
+export function grantOptions(at: usize, granted: u32, scale: u32): void {
+  let options = WITH_TIMESTAMPS;
+  if (grantsWindowScale(granted)) options |= WITH_WINDOW_SCALE;
+  if (granted & GRANT_SACK) options |= WITH_SACK;
+  store<u8>(at, u8(options), 52);
+  store<u8>(at, u8(scale), 53);
+  store<u32>(at, cookieTimestamp(granted) + clockOffset(at), 64);
+  store<u32>(at, segment.tsValue, 68);
 }
 
 /** Answer `segment` as RFC 9293 §3.10.7.1 has it for a connection that does not exist. */
@@ -171,9 +184,8 @@ function writeOptions(at: usize, to: usize, flags: u32): u32 {
   if (flags & SYN) length += writeMss(to, load<u16>(at, 48));
   if (options & WITH_TIMESTAMPS) {
     const value = load<u32>(at, 64) + (options & WITH_CLOCK ? clock() : 0);
-    const from = to + length;
-    length += writeTimestamps(from, value, load<u32>(at, 68));
-    if (options & WITH_SACK) store<u16>(from, SACK_PERMITTED);
+    const sack = (options & WITH_SACK) != 0;
+    length += writeTimestamps(to + length, value, load<u32>(at, 68), sack);
   }
   if (options & WITH_WINDOW_SCALE) length += writeWindowScale(to + length, load<u8>(at, 53));
   return length;

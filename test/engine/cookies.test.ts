@@ -3,6 +3,8 @@ import { makeEngine, readAll } from "../support/engine.ts";
 import { Peer } from "../support/peer.ts";
 import { randomOctets } from "../support/random.ts";
 
+/** Of TcpInfo.options: timestamps, SACK, window scale. */
+const OPTIONS = 1 | 2 | 4;
 const full = { settings: { tcpMaxSynBacklog: 1 } };
 
 /** A listener on `address` whose SYN queue is full. */
@@ -47,6 +49,105 @@ describe("SYN cookies", () => {
       });
     },
   );
+
+  it("[seed-4] [4987-5] remember window scale and SACK through the timestamp they come with", async () => {
+    for (const address of ["192.0.2.1", "2001:db8::1"])
+      for (const ws of [undefined, 0, 7, 14])
+        for (const sackPermitted of [undefined, true as const]) {
+          const { listener, peer } = await flooded(full, address);
+          const offered = { ...(ws !== undefined && { ws }), ...(sackPermitted && { sackPermitted }) };
+          peer.send({ flags: "S", options: { mss: 1460, ts: [500, 0], ...offered } });
+          const answer = peer.expect({ flags: "SA", seq: 0, ack: 1 });
+          const [value, echo] = answer.options.ts!;
+          expect(echo).toBe(500);
+          expect(answer.options.ws).toBe(ws === undefined ? undefined : 7);
+          expect(answer.options.sackPermitted).toBe(sackPermitted);
+          peer.wait(20);
+          peer.send({ seq: 1, ack: 1, window: 100, options: { ts: [520, value] } });
+          const connection = listener.accept()!;
+          const info = connection.info();
+          expect(info.options & OPTIONS).toBe(1 | (sackPermitted ? 2 : 0) | (ws === undefined ? 0 : 4));
+          expect(info.sndWscale).toBe(ws ?? 0);
+          expect(info.rcvWscale).toBe(ws === undefined ? 0 : 7);
+          expect(info.sndWnd).toBe(100 * 2 ** (ws ?? 0));
+          // The option that every segment carries comes off.
+          expect(info.sndMss).toBe((address.includes(":") ? 1440 : 1460) - 12);
+          // It says what, and not when: the round trip is not measured by it.
+          expect(info.rtt).toBe(0);
+          connection.write(randomOctets(10, 1));
+          const text = peer.expect({ text: 10 });
+          expect(text.options.ts![1]).toBe(520);
+          expect((text.options.ts![0] - value) | 0).toBeGreaterThanOrEqual(20);
+        }
+  });
+
+  it("grant no option besides MSS that would have to be remembered by a timestamp there is not", async () => {
+    for (const [settings, ts] of [
+      [{}, undefined],
+      [{ tcpTimestamps: 0 }, [500, 0] as [number, number]],
+    ] as const) {
+      const { listener, peer } = await flooded({ settings: { ...full.settings, ...settings } });
+      peer.send({ flags: "S", options: { mss: 1460, ws: 7, sackPermitted: true, ...(ts && { ts }) } });
+      expect(Object.keys(peer.expect({ flags: "SA" }).options)).toEqual(["mss"]);
+      // Nor does one that comes all the same grant any.
+      peer.send({ seq: 1, ack: 1, ...(ts && { options: { ts: [501, 0x17] as [number, number] } }) });
+      const info = listener.accept()!.info();
+      expect([info.options & OPTIONS, info.sndWscale, info.rcvWscale]).toEqual([0, 0, 0]);
+    }
+  });
+
+  it("take an ACK without timestamps for one that knows of none", async () => {
+    const { listener, peer } = await flooded();
+    peer.send({ flags: "S", options: { mss: 1460, ws: 7, sackPermitted: true, ts: [500, 0] } });
+    peer.take();
+    peer.send({ seq: 1, ack: 1 });
+    const info = listener.accept()!.info();
+    expect([info.options & OPTIONS, info.sndWscale, info.rcvWscale]).toEqual([0, 0, 0]);
+  });
+
+  it("grant what is switched on", async () => {
+    for (const [settings, expected] of [
+      [{ tcpWindowScaling: 0 }, { ws: undefined, sackPermitted: true }],
+      [{ tcpSack: 0 }, { ws: 7, sackPermitted: undefined }],
+    ] as const) {
+      const { listener, peer } = await flooded({ settings: { ...full.settings, ...settings } });
+      peer.send({ flags: "S", options: { mss: 1460, ws: 3, sackPermitted: true, ts: [500, 0] } });
+      const { options } = peer.expect({ flags: "SA" });
+      expect({ ws: options.ws, sackPermitted: options.sackPermitted }).toEqual(expected);
+      peer.send({ seq: 1, ack: 1, options: { ts: [501, options.ts![0]] } });
+      const info = listener.accept()!.info();
+      expect(info.options & OPTIONS).toBe(1 | (expected.sackPermitted ? 2 : 0) | (expected.ws ? 4 : 0));
+    }
+  });
+
+  it("have timestamps that the connection's own never go behind, and that no echo is mistaken for", async () => {
+    // Whatever the clock's low bits are, those of the options may be larger.
+    for (const now of [1, 62, 63, 64, 65, 1000, 1023, 1024, 1087, 123_456]) {
+      const engine = await makeEngine({ settings: { tcpSyncookies: 2 } });
+      const listener = engine.listen({ port: 80 });
+      const peer = new Peer(engine, { now });
+      let last: number | undefined;
+      for (const [scale, sackPermitted] of [
+        [14, true],
+        [0, undefined],
+      ] as const) {
+        const options = {
+          ws: scale,
+          ts: [500, 0] as [number, number],
+          ...(sackPermitted && { sackPermitted }),
+        };
+        peer.send({ flags: "S", options });
+        last = peer.expect({ flags: "SA" }).options.ts![0];
+      }
+      peer.send({ seq: 1, ack: 1, options: { ts: [500, last!] } });
+      const connection = listener.accept()!;
+      expect(connection.info().sndWscale).toBe(0);
+      connection.write(randomOctets(10, 1));
+      const ahead = (peer.expect({ text: 10 }).options.ts![0] - last!) | 0;
+      expect(ahead).toBeGreaterThanOrEqual(0);
+      expect(ahead).toBeLessThan(128);
+    }
+  });
 
   it("take the text that comes with the final ACK", async () => {
     const { listener, peer } = await flooded();

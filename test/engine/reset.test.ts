@@ -123,6 +123,36 @@ describe("resets", () => {
     expect(atEnd(third.connection)).toBe(true);
   });
 
+  it("of ours carry timestamps when they end a connection that has them, and none in answer to a segment", async () => {
+    const syn = { options: { mss: 1460, ts: [1000, 0] as [number, number] } };
+    const { peer, connection, engine } = await connected({ syn });
+    connection.write(new Uint8Array(1));
+    const [value] = peer.expect({ text: 1 }).options.ts!;
+    peer.wait(50);
+    connection.abort();
+    peer.wait(3);
+    const { options } = peer.expect({ flags: "RA", seq: 2, ack: 1 });
+    // The clock is that of the moment it leaves.
+    expect(Object.keys(options)).toEqual(["ts"]);
+    expect((options.ts![0] - value) | 0).toBeGreaterThanOrEqual(50);
+    expect(options.ts![1]).toBe(1000);
+    peer.send({ seq: 1, ack: 2, options: { ts: [1001, value] } });
+    expect(peer.expect({ flags: "R", seq: 2 }).options).toEqual({});
+
+    const plain = await connected();
+    plain.connection.abort();
+    expect(plain.peer.expect({ flags: "RA" }).options).toEqual({});
+
+    // Text that nobody is left to read is answered as a segment is.
+    const other = new Peer(engine, { peerPort: 40_001, now: peer.now });
+    const listener = engine.listen({ port: 81 });
+    other.enginePort = 81;
+    other.connect(listener, syn).close();
+    other.expect({ flags: "FA" });
+    other.send({ seq: 1, ack: 2, text: "x", options: { ts: [1002, value] } });
+    expect(other.expect({ flags: "R" }).options).toEqual({});
+  });
+
   it("never answer a RST", async () => {
     const engine = await makeEngine();
     engine.listen({ port: 80 });
