@@ -2,7 +2,17 @@ import { isConnectable } from "./addresses.ts";
 import { count } from "./counters.ts";
 import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
 import { hash6 } from "./hash.ts";
-import { beginConnection, finish, freeTcb, newTcb, replaceTimeWait, setIss, setState } from "./lifecycle.ts";
+import {
+  beginConnection,
+  finish,
+  freeTcb,
+  newTcb,
+  orphan,
+  replaceTimeWait,
+  setIss,
+  setState,
+  tooManyOrphans,
+} from "./lifecycle.ts";
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
@@ -25,6 +35,7 @@ import {
   CNT_ESTAB_RESETS,
   CNT_TCP_ABORT_ON_CLOSE,
   CNT_TCP_ABORT_ON_DATA,
+  CNT_TCP_ABORT_ON_MEMORY,
 } from "./shared/counters.ts";
 import {
   ERR_ABORTED,
@@ -292,8 +303,7 @@ export function close(slot: u32, generation: u32): i32 {
     closeListener(tcb);
     return 0;
   }
-  tcb.held = 0;
-  tcb.orphan = 1;
+  orphan(tcb);
   if (state == CLOSED) {
     freeTcb(tcb);
     memoryGiven();
@@ -305,6 +315,10 @@ export function close(slot: u32, generation: u32): i32 {
     // RFC 2525 §2.17: the peer must learn that its text was not read. Or the user wants no TIME-WAIT (SO_LINGER, 0).
     count(unread ? CNT_TCP_ABORT_ON_CLOSE : CNT_TCP_ABORT_ON_DATA);
     if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
+    resetConnection(tcb);
+    finish(tcb, 0, EV_CLOSED);
+  } else if (state != TIME_WAIT && tooManyOrphans()) {
+    count(CNT_TCP_ABORT_ON_MEMORY);
     resetConnection(tcb);
     finish(tcb, 0, EV_CLOSED);
   } else {
@@ -328,8 +342,7 @@ export function abort(slot: u32, generation: u32): i32 {
     closeListener(tcb);
     return 0;
   }
-  tcb.held = 0;
-  tcb.orphan = 1;
+  orphan(tcb);
   abortTcb(tcb);
   memoryGiven();
   return 0;

@@ -26,6 +26,7 @@ import {
   EV_ESTABLISHED,
   EV_WRITABLE,
   SET_FIN_TIMEOUT,
+  SET_MAX_ORPHANS,
   SET_MAX_TW_BUCKETS,
   SET_MTU,
   SET_RMEM_DEFAULT,
@@ -170,11 +171,32 @@ function isCurrent(state: i32): bool {
   return state == ESTABLISHED || state == CLOSE_WAIT;
 }
 
+function isUnfinished(state: i32): bool {
+  return state != CLOSED && state != TIME_WAIT;
+}
+
+/** Connections closed by their user that are not over yet, nor in TIME-WAIT. */
+let orphans: u32 = 0;
+
+/** The user of `tcb` has closed it. */
+export function orphan(tcb: Tcb): void {
+  tcb.held = 0;
+  if (tcb.orphan) return;
+  tcb.orphan = 1;
+  if (isUnfinished(tcb.state)) orphans++;
+}
+
+/** Whether the last orphan is one too many: tcp_max_orphans. */
+export function tooManyOrphans(): bool {
+  return orphans > u32(setting(SET_MAX_ORPHANS));
+}
+
 export function setState(tcb: Tcb, state: i32): void {
   if (isCurrent(tcb.state) != isCurrent(state)) {
     if (isCurrent(state)) count(CNT_CURR_ESTAB);
     else uncount(CNT_CURR_ESTAB);
   }
+  if (tcb.orphan && isUnfinished(tcb.state) && !isUnfinished(state)) orphans--;
   if (state == TIME_WAIT) countTimeWait(1);
   else if (tcb.state == TIME_WAIT) countTimeWait(-1);
   tcb.state = u8(state);

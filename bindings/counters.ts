@@ -101,6 +101,7 @@ export const COUNTERS = {
   TCPDSACKOldSent: address.CNT_TCP_DSACK_OLD_SENT,
   TCPDSACKOfoSent: address.CNT_TCP_DSACK_OFO_SENT,
   PAWSEstab: address.CNT_PAWS_ESTAB,
+  TCPAbortOnMemory: address.CNT_TCP_ABORT_ON_MEMORY,
   TCPTimeWaitOverflow: address.CNT_TCP_TIME_WAIT_OVERFLOW,
 } as const;
 

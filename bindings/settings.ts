@@ -39,6 +39,8 @@ export interface Settings {
   tcpDsack: number;
   /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
   tcpTwReuse: number;
+  /** Connections closed by their user that are not over yet; those beyond are reset (65536). */
+  tcpMaxOrphans: number;
   /** Connections in TIME-WAIT; those beyond end at once (262144). */
   tcpMaxTwBuckets: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
@@ -86,6 +88,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpSack: 1,
   tcpDsack: 1,
   tcpTwReuse: 0,
+  tcpMaxOrphans: 65536,
   tcpMaxTwBuckets: 262144,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
@@ -119,6 +122,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
+  tcpMaxOrphans: [0, 0x7fffffff, control.SET_MAX_ORPHANS],
   tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],

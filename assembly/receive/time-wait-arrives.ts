@@ -59,8 +59,7 @@ function isUnacceptableAnswered(it: TimeWait): bool {
   if (segment.has(RST)) return false;
   if (it.rcvWnd == 0 && segment.seq == it.rcvNxt && segment.textLength) {
     count(CNT_TCP_ZERO_WINDOW_DROP);
-    segment.textLength = 0;
-    segment.flags &= ~FIN;
+    // Answered whatever else it is, but a challenge counts.
     isAcceptableAnswered(it);
     return true;
   }
