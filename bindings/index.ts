@@ -15,6 +15,7 @@ export {
 } from "./observer.ts";
 export { PacketBatch } from "./packet-batch.ts";
 export type { Settings } from "./settings.ts";
+export type { DatagramOptions, DatagramSocket, DatagramTarget } from "./sockets/datagrams.ts";
 export type { SocketListener, SocketListenOptions } from "./sockets/listener.ts";
 export type { SocketInfo } from "./sockets/session.ts";
 export type { Socket, SocketOptions } from "./sockets/socket.ts";

@@ -5,10 +5,20 @@ import { SynwaveError } from "./errors.ts";
 import type { Link } from "./links/link.ts";
 import { PacketBatch } from "./packet-batch.ts";
 import { isAddress, type SocketAddress } from "./sockets/address.ts";
-import type { ConnectionHandler, ListenerHandler, SocketHost } from "./sockets/host.ts";
+import { type DatagramOptions, DatagramSocket } from "./sockets/datagrams.ts";
+import type { ConnectionHandler, DatagramHandler, ListenerHandler, SocketHost } from "./sockets/host.ts";
 import { SocketListener, type SocketListenOptions } from "./sockets/listener.ts";
 import { connectSocket, type Socket, type SocketOptions } from "./sockets/socket.ts";
-import type { Connection, ConnectOptions, Engine, EngineOptions, Listener, ListenOptions } from "./types.ts";
+import type {
+  Connection,
+  ConnectOptions,
+  Engine,
+  EngineOptions,
+  Listener,
+  ListenOptions,
+  UdpOptions,
+  UdpSocket,
+} from "./types.ts";
 
 /** How long the stack works in real time before it gives the event loop a turn, in milliseconds. */
 const TURN_BUDGET = 8;
@@ -18,7 +28,7 @@ export interface StackOptions extends EngineOptions {
   link: Link;
   /** Default: real time. */
   clock?: Clock;
-  /** Turns the names `connect` is given into addresses. Default: names are refused with ENOTSUP. */
+  /** Turns the names `connect` and a UDP socket's `send` are given into addresses. Default: names are refused with ENOTSUP. */
   resolve?: (hostname: string) => string | Promise<string>;
 }
 
@@ -43,9 +53,17 @@ export interface Stack {
   connect(address: SocketAddress | string, options?: SocketOptions): Socket;
   /** @throws SynwaveError EADDRINUSE, EADDRNOTAVAIL, EINVAL */
   listen(options: SocketListenOptions): SocketListener;
+  /**
+   * A UDP socket.
+   * @throws SynwaveError EADDRINUSE, EADDRNOTAVAIL, EINVAL
+   */
+  bindUdp(options: DatagramOptions): DatagramSocket;
   /** Counters by their Linux SNMP and TcpExt names. */
   counters(): Record<string, number>;
-  /** Stop listening, end every connection (ECONNABORTED at this side, RST at the other), close the link. Idempotent. */
+  /**
+   * Stop listening, end every connection (ECONNABORTED at this side, RST at the other), close UDP sockets and the link.
+   * Idempotent.
+   */
   close(options?: CloseOptions): Promise<void>;
 }
 
@@ -64,6 +82,7 @@ export async function createStack(options: StackOptions): Promise<Stack> {
     closed: driver.closed,
     connect: (address, socketOptions) => connectSocket(driver, address, socketOptions),
     listen: (listenOptions) => new SocketListener(driver, listenOptions),
+    bindUdp: (udpOptions) => new DatagramSocket(driver, udpOptions),
     counters: () => driver.engine.counters(),
     close: (closeOptions) => driver.close(closeOptions),
   };
@@ -82,6 +101,9 @@ class Driver implements SocketHost {
   readonly #batch: PacketBatch;
   readonly #connections = new Set<ConnectionHandler>();
   readonly #listeners = new Set<ListenerHandler>();
+  readonly #datagrams = new Set<DatagramHandler>();
+  /** Those of them that wait for room to send, in the order of their turns. */
+  readonly #crowded = new Set<DatagramHandler>();
   #entry: ClockEntry | undefined;
   #scheduled = false;
   #draining = false;
@@ -150,6 +172,26 @@ class Driver implements SocketHost {
     listener.context = undefined;
     if (this.#broken) return;
     listener.close();
+    this.flush();
+  }
+
+  bindUdp(options: UdpOptions, handler: DatagramHandler): UdpSocket {
+    this.#checkOpen();
+    const socket = this.engine.bindUdp(options);
+    socket.context = handler;
+    this.#datagrams.add(handler);
+    return socket;
+  }
+
+  unbindUdp(socket: UdpSocket, handler: DatagramHandler): void {
+    if (!this.#datagrams.delete(handler)) return;
+    this.#crowded.delete(handler);
+    socket.context = undefined;
+    if (!this.#broken) socket.close();
+  }
+
+  whenRoom(handler: DatagramHandler): void {
+    this.#crowded.add(handler);
     this.flush();
   }
 
@@ -239,13 +281,15 @@ class Driver implements SocketHost {
           try {
             if (event.type === "accepted")
               (event.listener.context as ListenerHandler | undefined)?.onAccepted();
-            else if (event.type !== "datagram")
-              (event.connection.context as ConnectionHandler | undefined)?.onConnectionEvent(event.type);
+            else if (event.type === "datagram")
+              (event.socket.context as DatagramHandler | undefined)?.onDatagram();
+            else (event.connection.context as ConnectionHandler | undefined)?.onConnectionEvent(event.type);
           } catch (error) {
             rethrowLater(error);
           }
         }
         this.#transmit(now);
+        this.#giveRoom();
         if ((events.length === 0 && !this.#again) || this.#ended) break;
         now = this.clock.now();
       }
@@ -262,6 +306,18 @@ class Driver implements SocketHost {
 
   #transmit(now: number): void {
     while (!this.#ended && this.engine.transmitBatch(this.#batch, now) > 0) this.#link.send(this.#batch);
+  }
+
+  /** The queue of datagrams is empty: those that found it full go there, whatever more one socket has behind all others. */
+  #giveRoom(): void {
+    let empty = true;
+    for (const handler of this.#crowded) {
+      if (!handler.onRoom(empty)) return;
+      empty = false;
+      this.#again = true;
+      this.#crowded.delete(handler);
+      if (handler.waiting > 0) this.#crowded.add(handler); // which this loop comes to in its turn
+    }
   }
 
   /** A later deadline leaves the entry as it is: it wakes early once, which is cheaper than to set it anew every time. */
@@ -287,6 +343,7 @@ class Driver implements SocketHost {
       if (graceful) await this.#untilIdle(signal);
       // Packets that come in answer to the resets are nobody's any more.
       this.#link.onReceive(undefined);
+      this.#endDatagrams(undefined);
       this.#endConnections(new SynwaveError("ECONNABORTED", "the stack was closed"), true);
       if (!this.#ended) this.#transmit(this.clock.now());
     }
@@ -334,6 +391,7 @@ class Driver implements SocketHost {
     this.#broken = true;
     this.#settle.reject(error);
     for (const handler of [...this.#listeners]) guarded(() => handler.onStackEnd(error));
+    this.#endDatagrams(error);
     this.#endConnections(error, false);
     this.#idle?.();
     this.#stop().catch(() => {}); // `closed` tells of the first error already
@@ -342,6 +400,10 @@ class Driver implements SocketHost {
   #endConnections(error: SynwaveError, orderly: boolean): void {
     for (const handler of [...this.#connections]) guarded(() => handler.onStackEnd(error, orderly));
     this.#connections.clear();
+  }
+
+  #endDatagrams(error: SynwaveError | undefined): void {
+    for (const handler of [...this.#datagrams]) guarded(() => handler.onStackEnd(error));
   }
 
   async #stop(): Promise<void> {

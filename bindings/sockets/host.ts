@@ -1,8 +1,16 @@
 import type { Clock } from "../clock.ts";
 import type { SynwaveError } from "../errors.ts";
-import type { Connection, ConnectOptions, EngineEvent, Listener, ListenOptions } from "../types.ts";
+import type {
+  Connection,
+  ConnectOptions,
+  EngineEvent,
+  Listener,
+  ListenOptions,
+  UdpOptions,
+  UdpSocket,
+} from "../types.ts";
 
-export type ConnectionEventType = Exclude<EngineEvent["type"], "accepted">;
+export type ConnectionEventType = Exclude<EngineEvent["type"], "accepted" | "datagram">;
 
 /** Whoever owns a connection: hangs on `connection.context`, so that an event finds it without a search. */
 export interface ConnectionHandler {
@@ -15,6 +23,21 @@ export interface ConnectionHandler {
 export interface ListenerHandler {
   onAccepted(): void;
   /** The stack closed (`undefined`) or broke; the handler closes its listener. */
+  onStackEnd(error: SynwaveError | undefined): void;
+}
+
+/** Whoever owns a UDP socket: hangs on `socket.context`. */
+export interface DatagramHandler {
+  onDatagram(): void;
+  /** Datagrams that found the queue of those to be sent full. */
+  readonly waiting: number;
+  /**
+   * Send the one that has waited longest.
+   * @param empty nothing is in the queue, so that what does not fit now never will
+   * @returns false, and it waits on, when there is no room for it
+   */
+  onRoom(empty: boolean): boolean;
+  /** The stack closed (`undefined`) or broke; the handler closes its socket. */
   onStackEnd(error: SynwaveError | undefined): void;
 }
 
@@ -31,7 +54,13 @@ export interface SocketHost {
   listen(options: ListenOptions, handler: ListenerHandler): Listener;
   /** Close a listener that came from `listen`. */
   unlisten(listener: Listener, handler: ListenerHandler): void;
-  /** Say that a connection was changed: everything changed in one turn leaves together at its end. */
+  /** @throws SynwaveError as `engine.bindUdp` does; ERR_ENGINE_CLOSED once the stack is closing */
+  bindUdp(options: UdpOptions, handler: DatagramHandler): UdpSocket;
+  /** Close a UDP socket that came from `bindUdp`. */
+  unbindUdp(socket: UdpSocket, handler: DatagramHandler): void;
+  /** Call `onRoom` when the queue has been sent: one datagram of every such handler in turn, until it is full again. */
+  whenRoom(handler: DatagramHandler): void;
+  /** Say that a connection or a UDP socket was used: everything of one turn leaves together at its end. */
   flush(): void;
   /** Call back in a later turn of the event loop. */
   nextTurn(callback: () => void): void;

@@ -1,7 +1,6 @@
-import type { SynwaveError } from "../errors.ts";
 import type { Listener, ListenOptions } from "../types.ts";
-import { onAbort } from "./abort.ts";
 import { checkPort } from "./address.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { ListenerHandler, SocketHost } from "./host.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { Socket } from "./socket.ts";
@@ -10,13 +9,6 @@ export interface SocketListenOptions extends ListenOptions, SessionOptions {
   /** Ends the listener: a pending `next` rejects with ABORT_ERR. Sockets it gave are not touched. */
   signal?: AbortSignal;
 }
-
-interface Waiter {
-  resolve(result: IteratorResult<Socket, undefined>): void;
-  reject(error: unknown): void;
-}
-
-const DONE: IteratorResult<Socket, undefined> = { done: true, value: undefined };
 
 /**
  * Iterates over the sockets that peers open, each once. A connection waits in the engine's backlog until it is asked
@@ -30,21 +22,16 @@ export class SocketListener implements AsyncIterableIterator<Socket, undefined> 
   readonly #host: SocketHost;
   readonly #options: SessionOptions;
   readonly #listener: Listener;
-  readonly #waiters: Waiter[] = [];
-  readonly #handler: ListenerHandler;
-  #open = true;
-  #error: unknown;
-  #settle!: { resolve(): void; reject(error: unknown): void };
-  #stopSignal: (() => void) | undefined;
+  readonly #arrivals: Arrivals<Socket>;
 
   /** @internal Listeners come from `stack.listen`. */
   constructor(host: SocketHost, options: SocketListenOptions) {
     const { port, address, backlog, signal } = options ?? {};
     this.#host = host;
     this.#options = options;
-    this.#handler = {
-      onAccepted: () => this.#accepted(),
-      onStackEnd: (error) => this.#end(error),
+    const handler: ListenerHandler = {
+      onAccepted: () => this.#arrivals.wake(),
+      onStackEnd: (error) => this.#arrivals.end(error),
     };
     this.#listener = host.listen(
       {
@@ -52,15 +39,16 @@ export class SocketListener implements AsyncIterableIterator<Socket, undefined> 
         ...(address === undefined ? {} : { address }),
         ...(backlog === undefined ? {} : { backlog }),
       },
-      this.#handler,
+      handler,
     );
     this.port = this.#listener.port;
     this.address = this.#listener.address;
-    this.closed = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
-    });
-    this.closed.catch(() => {});
-    this.#stopSignal = onAbort(signal, (error) => this.#end(error));
+    this.#arrivals = new Arrivals(
+      () => this.#accept(),
+      () => host.unlisten(this.#listener, handler),
+      signal,
+    );
+    this.closed = this.#arrivals.closed;
   }
 
   [Symbol.asyncIterator](): this {
@@ -69,26 +57,16 @@ export class SocketListener implements AsyncIterableIterator<Socket, undefined> 
 
   /** The next socket; `done` after `close`. Rejects once with what broke the listener. */
   next(): Promise<IteratorResult<Socket, undefined>> {
-    if (!this.#open) {
-      const error = this.#error;
-      this.#error = undefined;
-      return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
-    }
-    const socket = this.#waiters.length === 0 ? this.#accept() : undefined;
-    if (socket !== undefined) return Promise.resolve({ done: false, value: socket });
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
-    });
+    return this.#arrivals.next();
   }
 
   return(): Promise<IteratorResult<Socket, undefined>> {
-    this.close();
-    return Promise.resolve(DONE);
+    return this.#arrivals.return();
   }
 
   /** Stop listening; connections not yet asked for are reset. Idempotent. */
   close(): void {
-    this.#end(undefined);
+    this.#arrivals.end(undefined);
   }
 
   #accept(): Socket | undefined {
@@ -97,27 +75,5 @@ export class SocketListener implements AsyncIterableIterator<Socket, undefined> 
     const session = new Session(this.#host, this.#options);
     session.accept(connection);
     return new Socket(session);
-  }
-
-  #accepted(): void {
-    while (this.#waiters.length > 0) {
-      const socket = this.#accept();
-      if (socket === undefined) return;
-      this.#waiters.shift()!.resolve({ done: false, value: socket });
-    }
-  }
-
-  #end(error: SynwaveError | undefined): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#stopSignal?.();
-    this.#host.unlisten(this.#listener, this.#handler);
-    if (error === undefined) this.#settle.resolve();
-    else this.#settle.reject(error);
-    if (error !== undefined && this.#waiters.length === 0) this.#error = error;
-    for (const waiter of this.#waiters.splice(0)) {
-      if (error === undefined) waiter.resolve(DONE);
-      else waiter.reject(error);
-    }
   }
 }
