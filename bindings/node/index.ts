@@ -1,4 +1,12 @@
-/** What needs Node itself: TUN devices, and `node:net`'s shape on a stack. */
+/** What needs Node itself: TUN devices, and the shapes of `node:net` and `node:dgram` on a stack. */
+export {
+  type BindOptions,
+  createDgram,
+  type Dgram,
+  type DgramOptions,
+  type RemoteInfo,
+  StackDgram,
+} from "./dgram.ts";
 export {
   type AddressInfo,
   type Connect,
