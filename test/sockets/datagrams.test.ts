@@ -203,6 +203,16 @@ describe("a full queue", () => {
     await far.close();
   });
 
+  it("lets no datagram overtake one of its socket's that waits, though it would fit", async () => {
+    const socket = client.bindUdp({ port: 0 });
+    const done: number[] = [];
+    const sizes = [60_000, 60_000, 60_000, 60_000, 1];
+    await Promise.all(
+      sizes.map((size) => socket.send(noise(size), { address: SERVER, port: 9 }).then(() => done.push(size))),
+    );
+    expect(done).toEqual(sizes);
+  });
+
   it("lets each socket have its turn", async () => {
     const greedy = client.bindUdp({ port: 0 });
     const modest = client.bindUdp({ port: 0 });
