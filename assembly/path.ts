@@ -124,6 +124,8 @@ export function packetTooBig(tcb: Tcb, told: u32): void {
   beginPath(tcb);
   fitSegments(tcb);
   if (tcb.sndMss >= before && whole == (tcb.mayFragment == 0)) return;
+  // What may fly is counted in segments: as many as before, each smaller (Linux).
+  tcb.cwnd = max(u32((u64(tcb.cwnd) * tcb.sndMss) / before), tcb.sndMss);
   resendAll(tcb);
   wantOutput(tcb);
 }

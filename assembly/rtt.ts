@@ -36,12 +36,12 @@ export function measured(tcb: Tcb, sample: f64): void {
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
   if (first || sample < f64(tcb.rttMin)) tcb.rttMin = u32(min(sample, 4294967295.0));
-  tcb.rto = u32(
-    min(
-      max(unclampedRto(tcb.srtt, tcb.rttvar), f64(setting(SET_RTO_MIN_US))),
-      f64(setting(SET_RTO_MAX_MS)) * MILLISECOND,
-    ),
-  );
+  // As in Linux the lower bound is one of what is added to SRTT: a steady round trip does not come to time out for a
+  // delayed ACK. (2.4) SHOULD have a second instead.
+  const margin = max(unclampedRto(0, tcb.rttvar), f64(setting(SET_RTO_MIN_US)));
+  // In whole milliseconds, which is as fine as timers need to be.
+  const rto = Math.floor((tcb.srtt + margin) / GRANULARITY) * GRANULARITY;
+  tcb.rto = u32(min(rto, f64(setting(SET_RTO_MAX_MS)) * MILLISECOND));
 }
 
 /** The time to wait for an acknowledgment now, with backoff (5.5). */

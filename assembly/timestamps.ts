@@ -60,8 +60,8 @@ export function isOutdated<T>(tcb: T): bool {
 }
 
 /** Take the timestamp of an acceptable segment that begins at or before what was last acknowledged (§4.3, R3). */
-export function takeTimestamp<T>(tcb: T): void {
-  if (!tcb.tsOk || !segment.hasTimestamp || segment.seq > tcb.rcvAcked) return;
+export function takeTimestamp<T>(tcb: T, begins: Seq): void {
+  if (!tcb.tsOk || !segment.hasTimestamp || begins > tcb.rcvAcked) return;
   if (Seq.of(segment.tsValue) >= Seq.of(tcb.tsRecent) || now - tcb.tsAge >= OUTDATED) remember(tcb);
 }
 

@@ -8,8 +8,7 @@ import { Tcb } from "./tcb.ts";
 function room(tcb: Tcb): u32 {
   const unread = tcb.rcvNxt.since(tcb.rcvRead);
   if (unread >= tcb.rcvBuf) return 0;
-  // What the window field cannot say is no room: a peer told of it would see the same window again.
-  const own = min(tcb.rcvBuf - unread, u32(0xffff) << tcb.rcvWscale);
+  const own = tcb.rcvBuf - unread;
   // No more than memory would be given for; a block's worth at least, which is.
   const spare = spareBlocks(tcb.rcvStream.blocks) * BLOCK_SIZE;
   return min(own, max(spare, unread < u32(BLOCK_SIZE) ? u32(BLOCK_SIZE) - unread : 0));
@@ -20,7 +19,9 @@ function candidate(tcb: Tcb): u32 {
   const offered = tcb.rcvWnd;
   const free = room(tcb);
   // Receiver's silly window avoidance: open by a segment or half the buffer, or not at all.
-  return free > offered && free - offered >= min(tcb.rcvBuf >> 1, u32(tcb.advMss)) ? free : offered;
+  if (free <= offered || free - offered < min(tcb.rcvBuf >> 1, u32(tcb.advMss))) return offered;
+  // What the window field cannot say is no room: a peer told of it would see the same window again.
+  return min(free, max(offered, u32(0xffff) << tcb.rcvWscale));
 }
 
 /** The window field of a segment about to be sent; moves the advertised edge. */

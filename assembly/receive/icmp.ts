@@ -181,11 +181,11 @@ function tcpError(tooBig: bool): void {
   }
   const tcb = Tcb.at(at);
   if (tcb.state == TIME_WAIT || tcb.state == TIME_WAIT_BRIEF) return;
-  // RFC 5927 §4.1.
+  // RFC 5927 §4.1: SND.UNA =< SEG.SEQ < SND.NXT.
   const seq = Seq.of(bswap<u32>(load<u32>(quote.transport, 4)));
   // A probe, of the window or whether the peer still lives, goes one below.
   const lowest = tcb.probes || tcb.keepProbes ? tcb.sndUna.minus(1) : tcb.sndUna;
-  if (seq < lowest || seq > tcb.sndNxt) {
+  if (seq < lowest || seq >= tcb.sndNxt) {
     count(CNT_OUT_OF_WINDOW_ICMPS);
     return;
   }

@@ -15,6 +15,7 @@ import { raise, wantOutput } from "../queues.ts";
 import { finishTiming } from "../rtt.ts";
 import { cameTwice } from "../sack.ts";
 import { resetAck, resetUnread } from "../send/replies.ts";
+import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
 import {
   EV_CLOSED,
@@ -58,6 +59,9 @@ import { ackAtOnce, ackQuickly, duplicateAckOwed, segmentText } from "./text.ts"
 
 // SEGMENT ARRIVES for a connection, in the order of RFC 9293 §3.10.7.3 and §3.10.7.4. Each step says whether the
 // segment goes on to the next.
+
+/** Where the segment began before it was cut to the window. */
+let begins: Seq = Seq.of(0);
 
 /** What a step decides. */
 const GO_ON: bool = true;
@@ -188,7 +192,7 @@ function checkSequence(tcb: Tcb): bool {
     return DROP;
   }
   if (segment.has(SYN | RST)) return GO_ON;
-  takeTimestamp(tcb);
+  begins = segment.seq;
   if (segment.seq < tcb.rcvNxt) {
     const old = min(tcb.rcvNxt.since(segment.seq), segment.textLength);
     cameTwice(tcb, segment.seq, old, true);
@@ -249,6 +253,7 @@ function checkAck(tcb: Tcb): bool {
       resetAck();
       return DROP;
     }
+    takeTimestamp(tcb, begins);
     if (!synAcked(tcb)) return DROP;
   } else {
     // RFC 5961 §5.2: an ACK older than anything the peer could still send, or of what was never sent.
@@ -256,6 +261,8 @@ function checkAck(tcb: Tcb): bool {
       challenge(tcb);
       return DROP;
     }
+    // A timestamp that comes with an ACK nobody can have sent would shut out those that follow.
+    takeTimestamp(tcb, begins);
     // In TIME-WAIT all is acknowledged, and no window matters any more.
     if (tcb.state != TIME_WAIT) checkAckField(tcb);
   }
@@ -340,6 +347,8 @@ function checkFin(tcb: Tcb): void {
   }
   tcb.finHeld = 0;
   tcb.finReceived = 1;
+  // Nothing is left to be told again.
+  tcb.dsackLength = 0;
   tcb.rcvNxt = tcb.rcvNxt.plus(1);
   // The FIN used up one of the octets offered, and nothing follows it.
   if (tcb.rcvAdv < tcb.rcvNxt) tcb.rcvAdv = tcb.rcvNxt;

@@ -76,6 +76,8 @@ function inOrder(tcb: Tcb, length: u32): void {
   const from = tcb.rcvNxt;
   tcb.rcvNxt = from.plus(stored);
   if (tcb.runs.count) {
+    const twice = tcb.dsackLength ? 0 : tcb.runs.overlap(from, from, tcb.rcvNxt);
+    if (twice) cameTwice(tcb, tcb.runs.overlapStart, twice, false);
     // RFC 5681 §4.2: a segment that fills a hole, wholly or in part, is acknowledged at once.
     tcb.rcvNxt = tcb.runs.take(from, tcb.rcvNxt);
     ackAtOnce(tcb);

@@ -51,7 +51,6 @@ function isAnswered(it: TimeWait): bool {
     return segment.has(SYN) || segment.textLength != 0 || mayAnswer(it);
   }
   if (!acceptable(segment.seq, segment.length, it.rcvNxt, it.rcvWnd)) return isUnacceptableAnswered(it);
-  if (!segment.has(SYN | RST)) takeTimestamp(it);
   return isAcceptableAnswered(it);
 }
 
@@ -82,6 +81,7 @@ function isAcceptableAnswered(it: TimeWait): bool {
   // Fifth: ACK, of all that we have sent or as old as can be (RFC 5961 §5.2).
   if (!segment.has(ACK)) return false;
   if (segment.ack > it.sndNxt || segment.ack < it.sndNxt.minus(it.maxSndWnd)) return challenge(it);
+  takeTimestamp(it, segment.seq);
   // Eighth: FIN, which is cut off with the text before it that goes beyond the window.
   const end = segment.seq.plus(segment.textLength);
   const cut = segment.textLength != 0 && end > it.rcvNxt && end.since(it.rcvNxt) > it.rcvWnd;

@@ -69,7 +69,9 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
       // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
       if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
     }
-    windowAcked(tcb, acked);
+    // What duplicate ACKs have told of has left the network before, and has let new segments go.
+    const told = tcb.dupAcks * tcb.sndMss;
+    windowAcked(tcb, tcb.caState == CA_LOSS ? acked : max(acked - min(acked, told), min(acked, tcb.sndMss)));
   }
   tcb.dupAcks = 0;
 }

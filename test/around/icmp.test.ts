@@ -148,8 +148,10 @@ describe("errors about a connection", () => {
       [6, false],
       [0x7fffffff, false],
       [0x80000000, false],
+      // SND.NXT was not sent yet.
+      [5, false],
       [0, true],
-      [5, true],
+      [4, true],
     ] as const) {
       const quoted = sent.octets.slice();
       new DataView(quoted.buffer).setUint32(at, (original + off) >>> 0);

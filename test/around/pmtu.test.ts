@@ -174,7 +174,7 @@ describe("what routers may tell", () => {
     peer.deliver(tooBig(sent[0]!, 40));
     const again = peer.take();
     expect(connection.info().pmtu).toBe(552);
-    expect(again.length).toBeGreaterThan(10);
+    expect(again.length).toBe(10);
     expect(again.every(({ length, dontFragment }) => length <= 552 && !dontFragment)).toBe(true);
     expect(new Set(again.map(({ id }) => id)).size).toBe(again.length);
   });
