@@ -210,7 +210,12 @@ describe("a TIME-WAIT that nobody holds", () => {
     peer.silence();
     expect(dst).toBe("192.0.2.2");
     expect(connection.state).toBe("TIME-WAIT");
-    expect(engine.counters().IcmpInErrors).toBe(before.IcmpInErrors);
+    const { IcmpInErrors, OutOfWindowIcmps, OutSegs } = engine.counters();
+    expect({ IcmpInErrors, OutOfWindowIcmps, OutSegs }).toEqual({
+      IcmpInErrors: before.IcmpInErrors,
+      OutOfWindowIcmps: 0,
+      OutSegs: before.OutSegs,
+    });
     expect(engine.nextDeadline()).toBe(peer.now + MINUTE);
   });
 
@@ -253,8 +258,10 @@ describe("a TIME-WAIT that nobody holds", () => {
       if (i === 3) held[1]!.connection.close();
     }
     answer(engine, 5000);
+    expect(slotsTaken(engine)).toBe(1 + Math.ceil(82 / 4) + KEEPER);
     held[0]!.connection.close();
     answer(engine, 5000);
+    expect(slotsTaken(engine)).toBe(1 + Math.ceil(82 / 4) + KEEPER);
     const ends: [number, number][] = [];
     for (let next = engine.nextDeadline(); next !== undefined; next = engine.nextDeadline()) {
       const before = engine.connections().map(({ remotePort }) => remotePort);
