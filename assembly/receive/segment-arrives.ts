@@ -169,6 +169,7 @@ function checkSequence(tcb: Tcb): bool {
     if (segment.has(SYN) || segment.textLength || mayAnswer(tcb)) duplicateAckOwed(tcb);
     return DROP;
   }
+  begins = segment.seq;
   const window = tcb.rcvWnd;
   if (!acceptable(segment.seq, segment.length, tcb.rcvNxt, window)) {
     if (segment.has(RST)) return DROP;
@@ -192,7 +193,6 @@ function checkSequence(tcb: Tcb): bool {
     return DROP;
   }
   if (segment.has(SYN | RST)) return GO_ON;
-  begins = segment.seq;
   if (segment.seq < tcb.rcvNxt) {
     const old = min(tcb.rcvNxt.since(segment.seq), segment.textLength);
     cameTwice(tcb, segment.seq, old, true);

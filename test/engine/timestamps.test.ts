@@ -82,6 +82,23 @@ describe("timestamps", () => {
     expect(connection.state).toBe("CLOSED");
   });
 
+  it("are taken from text that runs into a shut window, whatever came for another connection before", async () => {
+    const engine = await makeEngine({ settings: { tcpRmem: [4096, 4096, 4096] } });
+    const listener = engine.listen({ port: 80 });
+    const peer = new Peer(engine);
+    peer.connect(listener, offer(1000));
+    for (let at = 0; at < 4096; at += 1024)
+      peer.send({ seq: 1 + at, ack: 1, text: randomOctets(1024, 1), options: { ts: [1010, 0] } });
+    const { window, options } = peer.take().at(-1)!;
+    expect([window, options.ts![1]]).toEqual([0, 1010]);
+    const other = new Peer(engine, { peerPort: 40_001, iss: peer.iss + 1_000_000, now: peer.now });
+    other.connect(listener, offer(1)).close();
+    other.send({ seq: 1, ack: 1, options: { ts: [2, 0] } });
+    other.take();
+    peer.send({ seq: 4097, ack: 1, text: "x", options: { ts: [1020, 0] } });
+    expect(peer.expect({ flags: "A", ack: 4097, window: 0 }).options.ts![1]).toBe(1020);
+  });
+
   it("compare modulo 2^32", async () => {
     const { peer, connection } = await connected({ syn: offer(0xfffffff0) });
     peer.send({ seq: 1, ack: 1, text: "over the top", options: { ts: [5, 0] } });
