@@ -317,7 +317,7 @@ export function close(slot: u32, generation: u32): i32 {
     if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
     resetConnection(tcb);
     finish(tcb, 0, EV_CLOSED);
-  } else if (state != TIME_WAIT && tooManyOrphans()) {
+  } else if (tooManyOrphans()) {
     count(CNT_TCP_ABORT_ON_MEMORY);
     resetConnection(tcb);
     finish(tcb, 0, EV_CLOSED);

@@ -42,6 +42,20 @@ describe("tcpMaxOrphans", () => {
     expect(engine.counters().TCPAbortOnMemory).toBe(2);
   });
 
+  it("counts none in TIME-WAIT, abridged or not yet", async () => {
+    const engine = await makeEngine({ settings: { tcpMaxOrphans: 1 } });
+    const [first, second] = [1, 2].map((port) => new Peer(engine, { peerPort: port })) as [Peer, Peer];
+    const [one, other] = [first.accept(), second.accept()];
+    one.close();
+    first.expect({ flags: "FA" });
+    engine.receive([first.packet({ flags: "FA", seq: 1, ack: 2 })], first.now);
+    expect(one.state).toBe("TIME-WAIT");
+    other.close();
+    expect(engine.counters().TCPAbortOnMemory).toBe(0);
+    first.expect({ flags: "A" });
+    expect(other.state).toBe("FIN-WAIT-1");
+  });
+
   it("of 0 lets none live, and harms no TIME-WAIT and nothing that is over", async () => {
     const engine = await makeEngine({ settings: { tcpMaxOrphans: 0 } });
     const peer = new Peer(engine, { peerPort: 1 });
