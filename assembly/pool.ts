@@ -13,6 +13,8 @@ import {
 import {
   BLOCK_SIZE,
   EVENT_ENTRIES,
+  REPLIES,
+  REPLY_BYTES,
   RX_BYTES,
   RX_PACKETS,
   SLOT_SHIFT,
@@ -29,7 +31,7 @@ import { TCB_GENERATION, TCB_HASH_NEXT, TCB_SLOT } from "./shared/tcb-layout.ts"
 // own (last in, first out, so that what is handed out is still warm), and neither crosses the other.
 //
 //   __heap_base ┌ receive ring, transmit area, their tables
-//               │ events · due timers · staging
+//               │ events · due timers · staging · replies
 //               │ demux table
 //       slots   ├ slot 0, slot 1, …            (SLOT_SIZE each)      grows ↓
 //               │
@@ -55,6 +57,7 @@ export let txTable: usize = 0;
 export let eventArea: usize = 0;
 export let timerArea: usize = 0;
 export let staging: usize = 0;
+export let replyRing: usize = 0;
 
 function align(at: usize, to: usize): usize {
   return (at + to - 1) & ~(to - 1);
@@ -84,6 +87,8 @@ export function layOut(octets: u32): void {
   at = area(at, TIMER_ENTRIES * 4, CTL_TIMERS);
   staging = at;
   at = area(at, STAGING_BYTES + STAGING_SLACK, CTL_STAGING);
+  replyRing = at;
+  at = align(at + REPLIES * REPLY_BYTES, 64);
 
   // One entry for two slots, if the pool were all slots: chains stay short and the table under half a percent.
   let entries: u32 = 256;

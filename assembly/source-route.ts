@@ -120,10 +120,21 @@ export function takeRoute(tcb: Tcb): void {
   enter(tcb, recordedKind, hops);
 }
 
-/** Put the route before the TCP header: the destination of the IP header at `header`, and the options behind it. */
-export function writeRoute(header: usize, annex: usize, length: u32): void {
-  store<u32>(header, load<u32>(annex, FIRST_HOP), 16);
-  memory.copy(header + IPV4_HEADER, annex + OPTION, length);
+/** Octets of a route: where packets go first, and as much as the options of a header hold. */
+export const ROUTE: u32 = 44;
+
+/** The route of `tcb`, which has one. */
+export function routeOf(tcb: Tcb): usize {
+  return usize(tcb.annex) + FIRST_HOP;
+}
+
+/**
+ * Put the route at `route` before the TCP header: the destination of the IP header at `header`, and the `length` octets
+ * of options behind it.
+ */
+export function writeRoute(header: usize, route: usize, length: u32): void {
+  store<u32>(header, load<u32>(route), 16);
+  memory.copy(header + IPV4_HEADER, route + OPTION - FIRST_HOP, length);
 }
 
 /** `tcb` is being freed. */

@@ -19,31 +19,37 @@ import {
   OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
 import { Tcb } from "./tcb.ts";
-import { advertiseUserTimeout, setUserTimeout } from "./user-timeout.ts";
+import { advertiseUserTimeout, inheritUserTimeout, setUserTimeout } from "./user-timeout.ts";
 
+/** What of `flow` is the flow label. */
+const FLOW_LABEL: u32 = 0xfffff;
 /** DSCP stands above ECN in the traffic class, which stands above the flow label. */
 const DSCP_SHIFT: u32 = 22;
 
 /** Set an option of shared/user-options.ts on a connection; the manager has checked the value. */
 export function setOption(slot: u32, generation: u32, option: u32, value: u32): i32 {
   const at = handle(slot, generation);
-  if (at == 0 || Tcb.at(at).state == LISTEN) return ERR_STALE;
+  if (at == 0) return ERR_STALE;
   const tcb = Tcb.at(at);
+  // A listener says nothing itself: what is set on it is for the connections that begin with it.
+  const talks = tcb.state != LISTEN;
   if (option == OPT_NO_DELAY) {
     tcb.noDelay = u8(value);
-    if (value) wantOutput(tcb);
+    if (value && talks) wantOutput(tcb);
   } else if (option == OPT_CORK) {
     tcb.cork = u8(value);
     // Uncorked, what was held back goes.
-    if (!value) wantOutput(tcb);
+    if (!value && talks) wantOutput(tcb);
   } else if (option == OPT_USER_TIMEOUT) setUserTimeout(tcb, value);
   else if (option == OPT_USER_TIMEOUT_OPTION) {
     advertiseUserTimeout(tcb, value);
     // What changes while they talk is told at once.
-    if (value && tcb.state != SYN_SENT) ackAtOnce(tcb);
+    if (value && talks && tcb.state != SYN_SENT) ackAtOnce(tcb);
   } else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
-  else if (option == OPT_MAX_SEGMENT) setMaxSegment(tcb, value);
-  else if (option == OPT_DSCP) tcb.flow = (tcb.flow & 0xfffff) | (value << DSCP_SHIFT);
+  else if (option == OPT_MAX_SEGMENT) {
+    tcb.maxSegment = u16(value);
+    if (value && talks) applyMaxSegment(tcb);
+  } else if (option == OPT_DSCP) tcb.flow = (tcb.flow & FLOW_LABEL) | (value << DSCP_SHIFT);
   else if (option == OPT_HOP_LIMIT) tcb.hops = u8(value);
   else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
@@ -56,9 +62,28 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
 }
 
 /** Send no longer segments from now on; before the SYN has gone, ask for no longer ones either (TCP_MAXSEG). */
-function setMaxSegment(tcb: Tcb, value: u32): void {
-  tcb.maxSegment = u16(value);
-  if (!value) return;
+function applyMaxSegment(tcb: Tcb): void {
   if (tcb.state != SYN_SENT) fitSegments(tcb);
-  if (tcb.state == SYN_SENT && tcb.sndNxt == tcb.iss) tcb.advMss = u16(min<u32>(tcb.advMss, value));
+  else if (tcb.sndNxt == tcb.iss) tcb.advMss = min<u16>(tcb.advMss, tcb.maxSegment);
+}
+
+/** The MSS that the SYN,ACKs of a listener ask for, where the interface takes `most`. */
+export function listenerMss(listener: Tcb, most: u32): u32 {
+  return listener.maxSegment ? min<u32>(most, listener.maxSegment) : most;
+}
+
+/** A connection begins with what is set on its listener, as in the sockets API; its SYN is yet to be taken. */
+export function inheritOptions(child: Tcb, listener: Tcb): void {
+  child.noDelay = listener.noDelay;
+  child.cork = listener.cork;
+  child.lingerReset = listener.lingerReset;
+  child.keepAlive = listener.keepAlive;
+  child.keepIdle = listener.keepIdle;
+  child.keepInterval = listener.keepInterval;
+  child.keepCount = listener.keepCount;
+  child.hops = listener.hops;
+  child.flow |= listener.flow & ~FLOW_LABEL;
+  child.maxSegment = listener.maxSegment;
+  child.advMss = u16(listenerMss(listener, child.advMss));
+  inheritUserTimeout(child, listener);
 }

@@ -42,6 +42,14 @@ export function advertiseUserTimeout(tcb: Tcb, seconds: u32): void {
   tcb.uto = seconds ? ENABLED | OWED : 0;
 }
 
+/** A connection begins with what its listener says, where that says anything. */
+export function inheritUserTimeout(child: Tcb, listener: Tcb): void {
+  child.userTimeout = listener.userTimeout;
+  if (!listener.uto) return;
+  child.advUto = listener.advUto;
+  child.uto = listener.uto;
+}
+
 /** The user has said how long (milliseconds; 0: not any more): no peer changes that (CHANGEABLE). */
 export function setUserTimeout(tcb: Tcb, milliseconds: u32): void {
   tcb.userTimeout = milliseconds;

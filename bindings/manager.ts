@@ -18,6 +18,8 @@ import type { Settings } from "./settings.ts";
 import { readTcpInfo } from "./tcp-info.ts";
 import type {
   Connection,
+  ConnectionOption,
+  ConnectionOptions,
   ConnectOptions,
   EngineEvent,
   Listener,
@@ -27,6 +29,7 @@ import type {
   UdpSocket,
 } from "./types.ts";
 import { UdpHandle, type UdpKeeper } from "./udp.ts";
+import { encodeOption } from "./user-options.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
@@ -67,6 +70,13 @@ class ListenerHandle implements Listener {
 
   accept(): Connection | undefined {
     return this.manager.accept(this);
+  }
+
+  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {
+    const { core } = this.manager;
+    core.check();
+    const [option, cell] = encodeOption(name, value);
+    core.call.setOption(this.slot, this.generation, option, cell);
   }
 
   close(): void {

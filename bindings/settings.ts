@@ -37,6 +37,8 @@ export interface Settings {
   tcpSack: number;
   /** Tell of what has come twice (RFC 2883): 0 or 1 (1). */
   tcpDsack: number;
+  /** Let no reset end TIME-WAIT (RFC 1337): 0 or 1 (0). */
+  tcpRfc1337: number;
   /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
   tcpTwReuse: number;
   /** Connections closed by their user that are not over yet; those beyond are reset (65536). */
@@ -87,6 +89,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpTimestamps: 1,
   tcpSack: 1,
   tcpDsack: 1,
+  tcpRfc1337: 0,
   tcpTwReuse: 0,
   tcpMaxOrphans: 65536,
   tcpMaxTwBuckets: 262144,
@@ -121,6 +124,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
+  tcpRfc1337: [0, 1, control.SET_RFC1337],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
   tcpMaxOrphans: [0, 0x7fffffff, control.SET_MAX_ORPHANS],
   tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],

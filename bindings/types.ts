@@ -172,6 +172,9 @@ export interface Listener {
   readonly backlog: number;
   context: unknown;
   accept(): Connection | undefined;
+  /** Set an option of the connections that begin from now on, their SYN,ACK included.
+   * @throws SynwaveError EINVAL for an option that is unknown or a value that cannot be, which it names */
+  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void;
   /** Stop listening; connections not yet accepted are reset. */
   close(): void;
 }

@@ -33,6 +33,7 @@ import {
 import { SYN_RECEIVED } from "../shared/states.ts";
 import { takeRoute } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
+import { inheritOptions, listenerMss } from "../user-options.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 
 // SEGMENT ARRIVES for a listener.
@@ -72,6 +73,7 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
   const child = Tcb.at(at);
   takeTuple(child);
   beginConnection(child);
+  inheritOptions(child, listener);
   if (floor != Seq.of(0) && child.iss <= floor) setIss(child, floor.plus(65537));
   takeSyn(child);
   takeRoute(child);
@@ -89,7 +91,7 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
 /** Answer a SYN that the queue has no place for, keeping nothing of it. */
 function sendCookie(listener: Tcb): void {
   const mtu: u32 = setting(SET_MTU);
-  const advMss = mtu - headers(segment.family);
+  const advMss = listenerMss(listener, mtu - headers(segment.family));
   const at = answerSyn(makeCookie(peerMss()), advMss, min<u32>(setting(SET_RMEM_DEFAULT), 0xffff));
   if (at && segment.hasTimestamp && setting(SET_TIMESTAMPS)) grantOptions(at, grants(), receiveScale());
   setCookieTime(listener);
@@ -121,6 +123,7 @@ function cookieReturns(listener: Tcb): bool {
   const child = Tcb.at(at);
   takeTuple(child);
   beginConnection(child);
+  inheritOptions(child, listener);
   setIss(child, segment.ack.minus(1));
   child.sndNxt = segment.ack;
   // The SYN as it was, as far as the cookie tells.

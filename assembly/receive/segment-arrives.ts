@@ -23,6 +23,7 @@ import {
   EV_RESET,
   SET_ABORT_ON_OVERFLOW,
   SET_CHALLENGE_ACK_LIMIT,
+  SET_RFC1337,
 } from "../shared/control.ts";
 import {
   CNT_ATTEMPT_FAILS,
@@ -223,7 +224,8 @@ function checkReset(tcb: Tcb): bool {
     else finish(tcb, ERR_REFUSED, EV_RESET);
   } else if (state == CLOSING || state == LAST_ACK) finish(tcb, 0, EV_CLOSED);
   else if (state == TIME_WAIT) {
-    // RFC 1337: a reset does not end TIME-WAIT early.
+    // RFC 1337: a reset need not end TIME-WAIT early.
+    if (!setting(SET_RFC1337)) finish(tcb, 0, 0);
   } else {
     if (state == ESTABLISHED || state == CLOSE_WAIT) count(CNT_ESTAB_RESETS);
     finish(tcb, ERR_RESET, EV_RESET);

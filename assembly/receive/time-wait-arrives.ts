@@ -3,7 +3,7 @@ import { count } from "../counters.ts";
 import { ACK, FIN, RST, SYN, segment } from "../packet/segment.ts";
 import { ackTimeWait } from "../send/replies.ts";
 import { setting } from "../settings.ts";
-import { SET_CHALLENGE_ACK_LIMIT } from "../shared/control.ts";
+import { SET_CHALLENGE_ACK_LIMIT, SET_RFC1337 } from "../shared/control.ts";
 import {
   CNT_PAWS_ESTAB,
   CNT_TCP_ACK_SKIPPED_CHALLENGE,
@@ -13,7 +13,7 @@ import {
 } from "../shared/counters.ts";
 import { now, SECOND } from "../time.ts";
 import { TimeWait } from "../time-wait.ts";
-import { restartTimeWait } from "../time-wait-list.ts";
+import { endTimeWait, restartTimeWait } from "../time-wait-list.ts";
 import { isOutdated, takeTimestamp } from "../timestamps.ts";
 
 // SEGMENT ARRIVES for a brief TIME-WAIT: what segment-arrives.ts does in TIME-WAIT, and a test holds it to that. Whatever
@@ -71,8 +71,12 @@ function isUnacceptableAnswered(it: TimeWait): bool {
 }
 
 function isAcceptableAnswered(it: TimeWait): bool {
-  // Second: RST. RFC 1337: it does not end TIME-WAIT early.
-  if (segment.has(RST)) return segment.seq != it.rcvNxt && challenge(it);
+  // Second: RST. RFC 1337: it need not end TIME-WAIT early.
+  if (segment.has(RST)) {
+    if (segment.seq != it.rcvNxt) return challenge(it);
+    if (!setting(SET_RFC1337)) endTimeWait(it);
+    return false;
+  }
   // Fourth: SYN. One that begins a new connection has not come this far.
   if (segment.has(SYN)) {
     count(CNT_TCP_SYN_CHALLENGE);

@@ -8,7 +8,7 @@ import { setting } from "../settings.ts";
 import { CTL_TX_USED, SET_DEFAULT_TTL } from "../shared/control.ts";
 import { CNT_OUT_REQUESTS, CNT_OUT_SEGS } from "../shared/counters.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "../shared/tcb-layout.ts";
-import { writeRoute } from "../source-route.ts";
+import { routeOf, writeRoute } from "../source-route.ts";
 import { Stream } from "../stream.ts";
 import { Tcb } from "../tcb.ts";
 
@@ -78,7 +78,7 @@ export function writePorts(to: usize, source: u32, destination: u32): void {
  * Finish the packet whose TCP header of `headerLength` octets stands at nextTcp(): checksum it, given the sum over
  * `textLength` octets of text behind it and over both addresses and the protocol (`pseudo`); put the IP header before it
  * and enter it in the table. `addresses` are 16 octets local, 16 octets remote; `flow` is the traffic class and, for IPv6,
- * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual; `annex` has the source route
+ * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual; `route` is the source route
  * of an IPv4 packet, whose option takes up `options` octets.
  */
 export function commit(
@@ -91,7 +91,7 @@ export function commit(
   ipId: u32,
   flow: u32,
   hops: u32,
-  annex: usize = 0,
+  route: usize = 0,
   options: u32 = 0,
 ): void {
   const at = txArea + used;
@@ -111,7 +111,7 @@ export function commit(
     store<u32>(at, ttl | (PROTOCOL_TCP << 8), 8);
     store<u32>(at, load<u32>(addresses, 12), 12);
     store<u32>(at, load<u32>(addresses, 28), 16);
-    if (options) writeRoute(at, annex, options);
+    if (options) writeRoute(at, route, options);
     store<u16>(at, u16(finish(sum(at, header))), 10);
   } else {
     length = IPV6_HEADER + tcpLength;
@@ -158,7 +158,7 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
     tag,
     tcb.flow,
     tcb.hops,
-    tcb.annex,
+    tcb.ipOptions ? routeOf(tcb) : 0,
     tcb.ipOptions,
   );
 }

@@ -5,14 +5,17 @@ import { count } from "../counters.ts";
 import { PROTOCOL_TCP } from "../packet/ip.ts";
 import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
 import { ACK, RST, SYN, segment, TCP_HEADER } from "../packet/segment.ts";
+import { replyRing } from "../pool.ts";
 import { Seq } from "../seq.ts";
 import { CNT_OUT_RSTS, CNT_TCP_RETRANS_FAIL } from "../shared/counters.ts";
+import { REPLIES, REPLY_BYTES } from "../shared/sizes.ts";
 import {
   TCB_LOCAL_ADDRESS,
   TCB_LOCAL_PORT,
   TCB_REMOTE_ADDRESS,
   TCB_REMOTE_PORT,
 } from "../shared/tcb-layout.ts";
+import { ROUTE, routeOf } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
 import { TimeWait } from "../time-wait.ts";
 import { clock, clockOffset } from "../timestamps.ts";
@@ -23,12 +26,9 @@ import { commit, fits, ipHeader, MAY_FRAGMENT, nextTcp, writePorts, writeTcp } f
 // cookies, ACKs of a brief TIME-WAIT. They wait in a ring of fixed records; when it is full the newest is dropped, as a
 // network may drop any of them.
 
-/** As many as a batch of arriving packets can ask for. */
-const RECORDS: u32 = 512;
-const RECORD: u32 = 72;
 // An entry: local address 0, remote address 16, ports 32 and 34, as in a TCB; SEQ 36, ACK 40, flags 44, family 46, hop
-// limit 47; MSS 48, window 50, options 52, window scale 53; flow 56, IP identification 60, TSval 64, TSecr 68.
-const ring = memory.data(512 * 72, 8);
+// limit 47; MSS 48, window 50, options 52, window scale 53, octets of IP options 54; flow 56, IP
+// identification 60, TSval 64, TSecr 68, source route 72.
 let head: u32 = 0;
 let waiting: u32 = 0;
 
@@ -41,17 +41,17 @@ const WITH_SACK: u32 = 8;
 const OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4;
 
 function next(): usize {
-  if (waiting == RECORDS) {
+  if (waiting == REPLIES) {
     count(CNT_TCP_RETRANS_FAIL);
     return 0;
   }
-  const at = ring + ((head + waiting) & (RECORDS - 1)) * RECORD;
+  const at = replyRing + ((head + waiting) & (REPLIES - 1)) * REPLY_BYTES;
   waiting++;
   return at;
 }
 
 function put(at: usize, localPort: u32, remotePort: u32, seq: Seq, ack: Seq, flags: u32, family: u32): void {
-  memory.fill(at + 32, 0, RECORD - 32);
+  memory.fill(at + 32, 0, REPLY_BYTES - 32);
   store<u16>(at, u16(localPort), 32);
   store<u16>(at, u16(remotePort), 34);
   store<u32>(at, seq.u32, 36);
@@ -132,7 +132,10 @@ function say<T>(tcb: T, flags: u32): usize {
 
 /** Tell the peer of `tcb` that the connection is aborted. Like Linux's, the reset acknowledges, which RFC 9293 allows. */
 export function resetConnection(tcb: Tcb): void {
-  say(tcb, RST | ACK);
+  const at = say(tcb, RST | ACK);
+  if (at == 0 || tcb.ipOptions == 0) return;
+  store<u8>(at, tcb.ipOptions, 54);
+  memory.copy(at + 72, routeOf(tcb), ROUTE);
 }
 
 /** <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>, where no TCB will say it. */
@@ -157,10 +160,11 @@ export function ackTimeWait(it: TimeWait): void {
 /** Move replies into the batch. False when it is full before they are all in. */
 export function emitReplies(): bool {
   while (waiting) {
-    const at = ring + head * RECORD;
+    const at = replyRing + head * REPLY_BYTES;
     const family: u32 = load<u8>(at, 46);
-    if (!fits(ipHeader(family) + TCP_HEADER + OPTIONS_MAX)) return false;
-    const to = nextTcp(family);
+    const route: u32 = load<u8>(at, 54);
+    if (!fits(ipHeader(family) + route + TCP_HEADER + OPTIONS_MAX)) return false;
+    const to = nextTcp(family, route);
     const flags: u32 = load<u16>(at, 44);
     const length = TCP_HEADER + writeOptions(at, to + TCP_HEADER, flags);
     writePorts(to, load<u16>(at, 32), load<u16>(at, 34));
@@ -169,9 +173,10 @@ export function emitReplies(): bool {
     const skip: u32 = family == 4 ? 12 : 0;
     const addresses = add(sum(at + skip, 16 - skip), sum(at + 16 + skip, 16 - skip));
     const pseudo = add(addresses, PROTOCOL_TCP << 8);
-    commit(family, at, pseudo, length, 0, 0, load<u32>(at, 60), load<u32>(at, 56), load<u8>(at, 47));
+    const id = load<u32>(at, 60);
+    commit(family, at, pseudo, length, 0, 0, id, load<u32>(at, 56), load<u8>(at, 47), at + 72, route);
     if (flags & RST) count(CNT_OUT_RSTS);
-    head = (head + 1) & (RECORDS - 1);
+    head = (head + 1) & (REPLIES - 1);
     waiting--;
   }
   return true;

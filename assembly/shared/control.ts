@@ -59,6 +59,7 @@ export const SET_MAX_ORPHANS = 496;
 
 export const SET_ACCEPT_SOURCE_ROUTE = 328;
 export const SET_USER_TIMEOUT_OPTION = 332;
+export const SET_RFC1337 = 344;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 

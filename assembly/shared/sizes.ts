@@ -18,6 +18,10 @@ export const TX_PACKETS = 512;
 export const STAGING_BYTES = 65536;
 export const STAGING_SLACK = 64;
 
+/** Segments that wait to be sent for no connection, as many as a batch of packets can ask for, and octets of each. */
+export const REPLIES = 512;
+export const REPLY_BYTES = 120;
+
 /** Entries of the areas by which events leave and due timers enter. */
 export const EVENT_ENTRIES = 256;
 export const TIMER_ENTRIES = 256;

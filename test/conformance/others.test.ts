@@ -222,8 +222,14 @@ describe("challenge ACKs", () => {
 });
 
 describe("TIME-WAIT", () => {
-  it("[1337-2] is not ended by a reset", async () => {
-    const { peer, connection, engine } = await connected();
+  it("[1337-2] is not ended by a reset if tcpRfc1337 says so, else it is", async () => {
+    const plain = await connected();
+    timeWait(plain.peer, plain.connection);
+    plain.peer.send({ flags: "R", seq: 2 });
+    plain.peer.silence();
+    expect(plain.engine.connections()).toEqual([]);
+
+    const { peer, connection, engine } = await connected({ engine: { settings: { tcpRfc1337: 1 } } });
     timeWait(peer, connection);
     peer.send({ flags: "R", seq: 2 });
     peer.send({ flags: "RA", seq: 2, ack: 2 });

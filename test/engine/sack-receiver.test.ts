@@ -176,6 +176,27 @@ describe("duplicate SACK, receiver", () => {
     ]);
   });
 
+  it("tells of runs that a segment in order has covered, the first of them", async () => {
+    const { peer } = await sacking();
+    peer.send(text(101, 100));
+    peer.send(text(401, 100));
+    peer.take();
+    peer.send(text(1, 300));
+    expect(blocks(peer, peer.expect({ ack: 301 }))).toEqual([
+      [101, 201],
+      [401, 501],
+    ]);
+  });
+
+  it("tells nothing any more once the FIN has come", async () => {
+    const { peer } = await sacking();
+    peer.send(text(1, 100));
+    peer.expect({ ack: 101 });
+    // In one batch: the copy is told of by its own ACK, not by that of the FIN.
+    peer.send(text(51, 60), { flags: "FA", seq: 111, ack: 1 });
+    expect(blocks(peer, peer.take().at(-1)!)).toEqual([]);
+  });
+
   it("[2883-6] tells of what PAWS has dropped", async () => {
     const ts = (value: number) => ({ options: { ts: [value, 0] as [number, number] } });
     const { peer } = await sacking({}, { options: { mss: 1460, sackPermitted: true, ts: [100, 0] } });

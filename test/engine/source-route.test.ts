@@ -182,4 +182,10 @@ describe("a source route that packets came by", () => {
       ["192.0.2.9", 0],
     ]);
   });
+
+  it("is taken back by the reset of an aborted connection", async () => {
+    const { peer, connection } = await connected({ engine: on, syn: { ipOptions: followed([A, B]) } });
+    connection.abort();
+    expect(way(peer.expect({ flags: "RA" }))).toEqual([B, route([A, PEER])]);
+  });
 });

@@ -48,7 +48,12 @@ function options({ state, event, guard }: Row): SceneOptions {
   return {
     active: state === "SYN-RECEIVED" && (/active/.test(guard) || call),
     received: full ? BUFFER - Number(finBefore) : guard === "data still queued" ? 5 : 0,
-    engine: full ? { settings: { tcpRmem: [BUFFER, BUFFER, BUFFER] } } : {},
+    engine: {
+      settings: {
+        ...(full && { tcpRmem: [BUFFER, BUFFER, BUFFER] as const }),
+        ...(guard.includes("1337") && { tcpRfc1337: 1 }),
+      },
+    },
   };
 }
 
@@ -142,7 +147,7 @@ describe("RFC 9293 §3.10, row by row", () => {
       // What the user is told.
       if (row.event === "SEG-RST" && row.next === "CLOSED" && at.connection) {
         const refused = row.state === "SYN-SENT" || row.state === "SYN-RECEIVED";
-        const over = row.state === "CLOSING" || row.state === "LAST-ACK";
+        const over = /^(CLOSING|LAST-ACK|TIME-WAIT)$/.test(row.state);
         const reset = row.state === "CLOSE-WAIT" ? /ECONNRESET|EPIPE/ : /ECONNRESET/;
         if (over) expect(errorCode(at.connection)).toBeUndefined();
         else expect(errorCode(at.connection)).toMatch(refused ? /ECONNREFUSED/ : reset);

@@ -13,6 +13,17 @@ async function stamped(engine: EngineOptions = {}) {
   return made;
 }
 
+describe("TS.Recent", () => {
+  it("is not taken from an ACK of what was never sent, which would shut out all that follows", async () => {
+    const { peer, connection } = await connected({ syn: { options: { mss: 1460, ts: [100, 0] } } });
+    peer.send({ seq: 1, ack: 500, options: { ts: [9999, 0] } });
+    peer.take();
+    peer.send({ seq: 1, ack: 1, text: "good", options: { ts: [101, 0] } });
+    expect(peer.expect({ ack: 5 }).options.ts![1]).toBe(101);
+    expect(connection.readable).toBe(4);
+  });
+});
+
 describe("timestamps", () => {
   it("[7323-7] are offered with a SYN and used when the SYN,ACK has them", async () => {
     const engine = await makeEngine();

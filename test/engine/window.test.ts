@@ -9,6 +9,23 @@ import { chance, drop, Wire } from "../support/wire.ts";
 const MSS = 1460;
 const small = { settings: { tcpRmem: [4096, 16384, 16384] as const } };
 
+describe("the window field", () => {
+  it("says again what a FIN has taken up, if there is room", async () => {
+    const { peer } = await connected();
+    peer.send({ flags: "FA", seq: 1, ack: 1 });
+    expect(peer.expect({ ack: 2 }).window).toBe(65535);
+  });
+
+  it("opens by as much as the buffer has, not by as much as the field can say", async () => {
+    const { peer, connection } = await connected();
+    for (let i = 0; i < 3; i++) {
+      peer.send({ seq: 1 + i, ack: 1, text: "x" });
+      expect(peer.expect({ ack: 2 + i }).window).toBe(65535);
+    }
+    expect(connection.readable).toBe(3);
+  });
+});
+
 describe("zero window", () => {
   it("[9293-MUST-36] [9293-SHLD-29] [9293-SHLD-30] is probed after one RTO, then with doubling gaps, and sending goes on", async () => {
     const { peer, connection } = await connected({ window: 0 });

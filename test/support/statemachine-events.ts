@@ -66,6 +66,7 @@ export const EVENTS: Record<string, Event> = {
   "SEG-RST|SEG.SEQ=RCV.NXT, from passive OPEN": ({ rcvNxt }) => ({ flags: "R", seq: rcvNxt }),
   "SEG-RST|SEG.SEQ=RCV.NXT, from active OPEN": ({ rcvNxt }) => ({ flags: "R", seq: rcvNxt }),
   "SEG-RST|SEG.SEQ=RCV.NXT": ({ rcvNxt }) => ({ flags: "R", seq: rcvNxt }),
+  "SEG-RST|SEG.SEQ=RCV.NXT, plain RFC 9293": ({ rcvNxt }) => ({ flags: "R", seq: rcvNxt }),
   "SEG-RST|RFC 1337 fix F1 enabled": ({ rcvNxt }) => ({ flags: "R", seq: rcvNxt }),
   "SEG-SYN|in window, from passive OPEN": ({ rcvNxt }) => ({ flags: "S", seq: rcvNxt + 10 }),
   "SEG-SYN|in window, from active OPEN": ({ rcvNxt }) => ({ flags: "S", seq: rcvNxt + 10 }),
