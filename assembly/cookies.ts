@@ -1,9 +1,17 @@
+import { offersEcn } from "./ecn.ts";
 import { hash4, hash6 } from "./hash.ts";
 import { md5 } from "./md5.ts";
 import { segment } from "./packet/segment.ts";
 import { Seq } from "./seq.ts";
 import { setting } from "./settings.ts";
-import { CTL_HASH_KEY, CTL_SECRET, SET_SACK, SET_TIMESTAMPS, SET_WINDOW_SCALING } from "./shared/control.ts";
+import {
+  CTL_HASH_KEY,
+  CTL_SECRET,
+  SET_ECN,
+  SET_SACK,
+  SET_TIMESTAMPS,
+  SET_WINDOW_SCALING,
+} from "./shared/control.ts";
 import { now, SECOND } from "./time.ts";
 import { clock } from "./timestamps.ts";
 
@@ -68,17 +76,19 @@ export function checkCookie(): u32 {
   return 0;
 }
 
-/** The peer's window scale, or all of these bits for none; SACK; and a place for ECN. */
+/** The peer's window scale, or all of these bits for none; SACK; ECN. */
 const GRANT_SCALE: u32 = 0x0f;
 export const GRANT_SACK: u32 = 0x10;
+export const GRANT_ECN: u32 = 0x20;
 const GRANT_BITS: u32 = 6;
 const GRANT_MASK: u32 = (1 << GRANT_BITS) - 1;
 
-/** What the SYN in `segment` offers that is granted. ECN would be bit 5. */
+/** What the SYN in `segment` offers that is granted. */
 export function grants(): u32 {
   const scaled = segment.hasWindowScale && setting(SET_WINDOW_SCALING) != 0;
   const sack = segment.hasSack && setting(SET_SACK) != 0;
-  return (scaled ? segment.windowScale : GRANT_SCALE) | (sack ? GRANT_SACK : 0);
+  const ecn = offersEcn() && setting(SET_ECN) != 0;
+  return (scaled ? segment.windowScale : GRANT_SCALE) | (sack ? GRANT_SACK : 0) | (ecn ? GRANT_ECN : 0);
 }
 
 export function grantsWindowScale(granted: u32): bool {
@@ -94,9 +104,10 @@ export function cookieTimestamp(granted: u32): u32 {
 
 /**
  * Make `segment`, the ACK of a cookie, offer what the SYN did as far as its echo of cookieTimestamp() tells; `offset` is
- * that of our clock. What an echo of another's making says concerns nobody but its sender.
+ * that of our clock. What an echo of another's making says concerns nobody but its sender. Returns whether ECN was
+ * granted, which is in no option.
  */
-export function restoreOptions(offset: u32): void {
+export function restoreOptions(offset: u32): bool {
   const granted = (segment.tsEcho - offset) & GRANT_MASK;
   segment.hasTimestamp = segment.hasTimestamp && setting(SET_TIMESTAMPS) != 0;
   segment.hasWindowScale = segment.hasTimestamp && grantsWindowScale(granted);
@@ -104,4 +115,5 @@ export function restoreOptions(offset: u32): void {
   segment.hasSack = segment.hasTimestamp && (granted & GRANT_SACK) != 0;
   // It tells what, and not when: no round trip is measured by it.
   segment.tsEcho = 0;
+  return segment.hasTimestamp && (granted & GRANT_ECN) != 0;
 }

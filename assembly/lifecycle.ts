@@ -3,6 +3,7 @@ import { add, sum } from "./checksum.ts";
 import { startWindow } from "./congestion/newreno.ts";
 import { count, uncount } from "./counters.ts";
 import { enterTable, leaveTable } from "./demux.ts";
+import { beginEcn, takeSynEcn } from "./ecn.ts";
 import { hash6 } from "./hash.ts";
 import { isn } from "./isn.ts";
 import { restartKeepalive } from "./keepalive.ts";
@@ -109,6 +110,7 @@ export function beginConnection(tcb: Tcb): void {
   beginTimestamps(tcb);
   beginUserTimeout(tcb);
   beginSack(tcb);
+  beginEcn(tcb);
   enterTable(tcb);
 }
 
@@ -147,6 +149,7 @@ export function takeSyn(tcb: Tcb): void {
   takeSynTimestamp(tcb);
   takeUserTimeout(tcb);
   takeSackPermitted(tcb);
+  takeSynEcn(tcb);
   fitSegments(tcb);
   if (!segment.hasWindowScale) {
     tcb.windowScaling = 0;

@@ -20,7 +20,7 @@ import {
   TCB_CA_STATE,
   TCB_CHALLENGE_AT,
   TCB_CHALLENGES,
-  TCB_CORK,
+  TCB_CHOICES,
   TCB_CWND,
   TCB_CWND_LIMITED,
   TCB_DATA_SEGS_IN,
@@ -28,6 +28,7 @@ import {
   TCB_DSACK_LENGTH,
   TCB_DSACK_START,
   TCB_DUP_ACKS,
+  TCB_ECN,
   TCB_END,
   TCB_ERROR,
   TCB_EVENT_NEXT,
@@ -60,7 +61,6 @@ import {
   TCB_KEEP_INTERVAL,
   TCB_KEEP_PROBES,
   TCB_LAST_SENT_AT,
-  TCB_LINGER_RESET,
   TCB_LISTENER,
   TCB_LOCAL_ADDRESS,
   TCB_LOCAL_PORT,
@@ -139,6 +139,10 @@ import {
   TCB_WINDOW_SCALING,
 } from "./shared/tcb-layout.ts";
 import { Stream } from "./stream.ts";
+
+/** Tcb.choices. */
+export const CORK: u8 = 1;
+export const LINGER_RESET: u8 = 2;
 
 /**
  * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a
@@ -312,8 +316,8 @@ export class Tcb {
   keepAlive: u8;
   keepProbes: u8;
   keepDue: u8;
-  cork: u8;
-  lingerReset: u8;
+  choices: u8;
+  ecn: u8;
   maxSegment: u16;
 
   // Segments as peer and path take them. Written by lifecycle.ts and path.ts.
@@ -355,6 +359,16 @@ export class Tcb {
 
   @inline get runs(): Reassembly {
     return changetype<Reassembly>(changetype<usize>(this) + TCB_RCV_RUNS);
+  }
+
+  /** Small segments are held back. */
+  @inline get cork(): bool {
+    return (this.choices & CORK) != 0;
+  }
+
+  /** CLOSE resets. */
+  @inline get lingerReset(): bool {
+    return (this.choices & LINGER_RESET) != 0;
   }
 
   /** RFC 5681 §2: octets sent and not yet cumulatively acknowledged. */
@@ -486,8 +500,8 @@ if (offsetof<Tcb>("keepCount") != TCB_KEEP_COUNT) ERROR("layout drift: keepCount
 if (offsetof<Tcb>("keepAlive") != TCB_KEEP_ALIVE) ERROR("layout drift: keepAlive");
 if (offsetof<Tcb>("keepProbes") != TCB_KEEP_PROBES) ERROR("layout drift: keepProbes");
 if (offsetof<Tcb>("keepDue") != TCB_KEEP_DUE) ERROR("layout drift: keepDue");
-if (offsetof<Tcb>("cork") != TCB_CORK) ERROR("layout drift: cork");
-if (offsetof<Tcb>("lingerReset") != TCB_LINGER_RESET) ERROR("layout drift: lingerReset");
+if (<i32>offsetof<Tcb>("choices") != TCB_CHOICES) ERROR("layout drift: choices");
+if (<i32>offsetof<Tcb>("ecn") != TCB_ECN) ERROR("layout drift: ecn");
 if (offsetof<Tcb>("maxSegment") != TCB_MAX_SEGMENT) ERROR("layout drift: maxSegment");
 if (<i32>offsetof<Tcb>("softError") != TCB_SOFT_ERROR) ERROR("layout drift: softError");
 if (<i32>offsetof<Tcb>("pmtu") != TCB_PMTU) ERROR("layout drift: pmtu");

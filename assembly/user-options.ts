@@ -18,7 +18,7 @@ import {
   OPT_USER_TIMEOUT,
   OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
-import { Tcb } from "./tcb.ts";
+import { CORK, LINGER_RESET, Tcb } from "./tcb.ts";
 import { advertiseUserTimeout, inheritUserTimeout, setUserTimeout } from "./user-timeout.ts";
 
 /** What of `flow` is the flow label. */
@@ -37,7 +37,7 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
     tcb.noDelay = u8(value);
     if (value && talks) wantOutput(tcb);
   } else if (option == OPT_CORK) {
-    tcb.cork = u8(value);
+    choose(tcb, CORK, value);
     // Uncorked, what was held back goes.
     if (!value && talks) wantOutput(tcb);
   } else if (option == OPT_USER_TIMEOUT) setUserTimeout(tcb, value);
@@ -45,7 +45,7 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
     advertiseUserTimeout(tcb, value);
     // What changes while they talk is told at once.
     if (value && talks && tcb.state != SYN_SENT) ackAtOnce(tcb);
-  } else if (option == OPT_LINGER_RESET) tcb.lingerReset = u8(value);
+  } else if (option == OPT_LINGER_RESET) choose(tcb, LINGER_RESET, value);
   else if (option == OPT_MAX_SEGMENT) {
     tcb.maxSegment = u16(value);
     if (value && talks) applyMaxSegment(tcb);
@@ -59,6 +59,11 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
     restartKeepalive(tcb);
   }
   return 0;
+}
+
+function choose(tcb: Tcb, bit: u8, value: u32): void {
+  if (value) tcb.choices |= bit;
+  else tcb.choices &= ~bit;
 }
 
 /** Send no longer segments from now on; before the SYN has gone, ask for no longer ones either (TCP_MAXSEG). */
@@ -75,8 +80,7 @@ export function listenerMss(listener: Tcb, most: u32): u32 {
 /** A connection begins with what is set on its listener, as in the sockets API; its SYN is yet to be taken. */
 export function inheritOptions(child: Tcb, listener: Tcb): void {
   child.noDelay = listener.noDelay;
-  child.cork = listener.cork;
-  child.lingerReset = listener.lingerReset;
+  child.choices = listener.choices;
   child.keepAlive = listener.keepAlive;
   child.keepIdle = listener.keepIdle;
   child.keepInterval = listener.keepInterval;

@@ -37,6 +37,10 @@ export interface Settings {
   tcpSack: number;
   /** Tell of what has come twice (RFC 2883): 0 or 1 (1). */
   tcpDsack: number;
+  /** Explicit congestion notification (RFC 3168): 0 never, 1 asked for and granted, 2 granted only (2). */
+  tcpEcn: number;
+  /** Ask without it once a SYN was lost: 0 or 1 (1). */
+  tcpEcnFallback: number;
   /** Let no reset end TIME-WAIT (RFC 1337): 0 or 1 (0). */
   tcpRfc1337: number;
   /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
@@ -89,6 +93,8 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpTimestamps: 1,
   tcpSack: 1,
   tcpDsack: 1,
+  tcpEcn: 2,
+  tcpEcnFallback: 1,
   tcpRfc1337: 0,
   tcpTwReuse: 0,
   tcpMaxOrphans: 65536,
@@ -124,6 +130,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
+  tcpEcn: [0, 2, control.SET_ECN],
+  tcpEcnFallback: [0, 1, control.SET_ECN_FALLBACK],
   tcpRfc1337: [0, 1, control.SET_RFC1337],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
   tcpMaxOrphans: [0, 0x7fffffff, control.SET_MAX_ORPHANS],

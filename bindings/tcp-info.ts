@@ -22,10 +22,12 @@ export const STATES: readonly State[] = (() => {
   return names;
 })();
 
-/** TCPI_OPT_TIMESTAMPS, TCPI_OPT_SACK, TCPI_OPT_WSCALE. */
+/** TCPI_OPT_TIMESTAMPS and the others. */
 const OPTION_TIMESTAMPS = 1;
 const OPTION_SACK = 2;
 const OPTION_WINDOW_SCALE = 4;
+const OPTION_ECN = 8;
+const OPTION_ECN_SEEN = 16;
 
 /** Read tcp_info from the TCB at `at`; all zero, state CLOSED, without one. */
 export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
@@ -41,7 +43,9 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     options:
       (u8(tcb.TCB_TS_OK) ? OPTION_TIMESTAMPS : 0) |
       (u8(tcb.TCB_SACK_OK) ? OPTION_SACK : 0) |
-      (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0),
+      (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0) |
+      (u8(tcb.TCB_ECN) & tcb.ECN_OK ? OPTION_ECN : 0) |
+      (u8(tcb.TCB_ECN) & tcb.ECN_SEEN ? OPTION_ECN_SEEN : 0),
     caState: u8(tcb.TCB_CA_STATE),
     sndWscale: u8(tcb.TCB_SND_WSCALE),
     rcvWscale: u8(tcb.TCB_RCV_WSCALE),

@@ -1,8 +1,9 @@
 import { count } from "../counters.ts";
+import { isEchoed } from "../ecn.ts";
 import { heard } from "../keepalive.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
-import { duplicateAck, newlyAcked } from "../recovery/newreno.ts";
+import { congestionEchoed, duplicateAck, newlyAcked } from "../recovery/newreno.ts";
 import { finishTiming } from "../rtt.ts";
 import { sendRoom } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
@@ -75,6 +76,7 @@ export function updateWindow(tcb: Tcb): bool {
 /** Process the ACK of `segment`, which lies in [SND.UNA - MAX.SND.WND, SND.NXT]. */
 export function checkAckField(tcb: Tcb): void {
   heard(tcb);
+  if (tcb.ecn && isEchoed(tcb)) congestionEchoed(tcb);
   if (segment.ack > tcb.sndUna) {
     if (segment.textLength == 0) count(CNT_TCP_PURE_ACKS);
     acknowledge(tcb, segment.ack);

@@ -1,5 +1,6 @@
 import { checkCookie, grants, makeCookie, restoreOptions } from "../cookies.ts";
 import { count } from "../counters.ts";
+import { grantEcn } from "../ecn.ts";
 import {
   beginConnection,
   headers,
@@ -130,8 +131,9 @@ function cookieReturns(listener: Tcb): bool {
   segment.seq = segment.seq.minus(1);
   segment.hasMss = true;
   segment.mss = mss;
-  restoreOptions(child.tsOffset);
+  const ecn = restoreOptions(child.tsOffset);
   takeSyn(child);
+  if (ecn) grantEcn(child);
   segment.seq = segment.seq.plus(1);
   enterBacklog(listener, child);
   setState(child, SYN_RECEIVED);

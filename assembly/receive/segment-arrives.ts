@@ -1,5 +1,6 @@
 import { acceptable } from "../acceptable.ts";
 import { count } from "../counters.ts";
+import { ecnArrives } from "../ecn.ts";
 import {
   canAccept,
   enterFinWait2,
@@ -78,6 +79,7 @@ export function segmentArrives(tcb: Tcb): void {
     if (!checkSyn(tcb)) return;
     if (!checkAck(tcb)) return;
   }
+  if (tcb.ecn) ecnArrives(tcb);
   if (cameByRoute()) takeRoute(tcb);
   if (segment.userTimeout) takeUserTimeout(tcb);
   if (segment.has(URG)) checkUrgent(tcb);

@@ -1,5 +1,6 @@
 import { halve, windowAcked } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
+import { tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
 import { stopTiming } from "../rtt.ts";
 import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
@@ -10,6 +11,8 @@ import { Tcb } from "../tcb.ts";
 /** Linux's names for the states: tcp_info's ca_state. */
 export const CA_OPEN: u8 = 0;
 export const CA_DISORDER: u8 = 1;
+/** The window was reduced for an echo of congestion, and what was in flight then still is. */
+export const CA_CWR: u8 = 2;
 export const CA_RECOVERY: u8 = 3;
 export const CA_LOSS: u8 = 4;
 
@@ -24,11 +27,17 @@ export function duplicateAck(tcb: Tcb): void {
   } else if (tcb.caState == CA_LOSS) {
     return;
   } else if (tcb.dupAcks < DUP_ACK_THRESHOLD) {
-    tcb.caState = CA_DISORDER;
-  } else if (tcb.dupAcks == DUP_ACK_THRESHOLD && tcb.sndUna.minus(1) > tcb.recover) {
+    if (tcb.caState == CA_OPEN) tcb.caState = CA_DISORDER;
+  } else if (
+    tcb.dupAcks == DUP_ACK_THRESHOLD &&
+    (tcb.caState == CA_CWR || tcb.sndUna.minus(1) > tcb.recover)
+  ) {
     // §3.2 step 1: only when the ACK covers more than the last recovery did, lest our own retransmissions' duplicates
-    // set off another.
-    halve(tcb);
+    // set off another. An echo of congestion has halved the window for this flight already (RFC 3168 §6.1.2).
+    if (tcb.caState != CA_CWR) {
+      halve(tcb);
+      tellReduced(tcb);
+    }
     tcb.recover = tcb.sndNxt.minus(1);
     tcb.cwnd = tcb.ssthresh + 3 * u32(tcb.sndMss);
     tcb.caState = CA_RECOVERY;
@@ -37,6 +46,16 @@ export function duplicateAck(tcb: Tcb): void {
     count(CNT_TCP_FAST_RETRANS);
   }
   wantOutput(tcb);
+}
+
+/** RFC 3168 §6.1.2: an ACK echoes congestion, which is as good as one loss, once for what is in flight. */
+export function congestionEchoed(tcb: Tcb): void {
+  if (tcb.caState > CA_DISORDER || tcb.flightSize == 0) return;
+  halve(tcb);
+  tcb.cwnd = tcb.ssthresh;
+  tcb.caState = CA_CWR;
+  tcb.recover = tcb.sndNxt.minus(1);
+  tellReduced(tcb);
 }
 
 /** What may be in flight beyond cwnd: RFC 3042, a new segment for each of the first two duplicates. */
@@ -58,6 +77,9 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
       tcb.cwnd -= min(tcb.cwnd - mss, acked);
       if (acked >= mss) tcb.cwnd += mss;
     }
+  } else if (tcb.caState == CA_CWR) {
+    // The window rests until the echo's round trip is over.
+    if (tcb.sndUna > tcb.recover) tcb.caState = CA_OPEN;
   } else {
     if (tcb.caState == CA_LOSS) {
       if (tcb.rexmitNxt < tcb.sndUna) tcb.rexmitNxt = tcb.sndUna;
@@ -91,7 +113,10 @@ export function resendAll(tcb: Tcb): void {
 /** RFC 5681 §3.1, eqn. 4 and LW: the retransmission timer has expired. */
 export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
-  if (tcb.retransmits == 0) halve(tcb);
+  if (tcb.retransmits == 0) {
+    halve(tcb);
+    tellReduced(tcb);
+  }
   tcb.cwnd = tcb.sndMss;
   tcb.caState = CA_LOSS;
   tcb.recover = tcb.sndNxt.minus(1);

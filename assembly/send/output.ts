@@ -1,5 +1,6 @@
 import { measureUse, restartAfterIdle } from "../congestion/newreno.ts";
 import { count } from "../counters.ts";
+import { segmentEcn, synEcn } from "../ecn.ts";
 import { abridge, setState } from "../lifecycle.ts";
 import {
   TIMESTAMPS_LENGTH,
@@ -150,10 +151,10 @@ function sendSyn(tcb: Tcb): bool {
   const timeout = offerUserTimeout(tcb, true);
   if (timeout) options += writeUserTimeout(to + TCP_HEADER + options, timeout);
   writePorts(to, tcb.localPort, tcb.remotePort);
-  const flags = passive ? SYN | ACK : SYN;
+  const flags = (passive ? SYN | ACK : SYN) | synEcn(tcb, passive);
   const field = min<u32>(tcb.rcvBuf, 0xffff);
   writeTcp(to, tcb.iss, passive ? tcb.rcvNxt : Seq.of(0), TCP_HEADER + options, flags, field);
-  commitFor(tcb, TCP_HEADER + options, 0, 0);
+  commitFor(tcb, TCP_HEADER + options, 0, 0, false);
   tcb.synPending = 0;
   if (passive) acknowledged(tcb);
   if (tcb.sndNxt == tcb.iss) {
@@ -200,8 +201,8 @@ function sendEmpty(tcb: Tcb, seq: Seq): bool {
   // Blocks come first: what does not fit beside them is owed on.
   const timeout = header + USER_TIMEOUT_LENGTH <= TCP_HEADER + OPTIONS_MAX ? offerUserTimeout(tcb, false) : 0;
   if (timeout) header += writeUserTimeout(to + header, timeout);
-  writeHeader(to, tcb, seq, header, ACK);
-  commitFor(tcb, header, 0, 0);
+  writeHeader(to, tcb, seq, header, tcb.ecn ? ACK | segmentEcn(tcb, false) : ACK);
+  commitFor(tcb, header, 0, 0, false);
   acknowledged(tcb);
   return true;
 }
@@ -218,9 +219,12 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
   if (fin) flags |= FIN;
   // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
   if (length && end == tcb.sndEnd) flags |= PSH;
+  // Text sent again goes without ECT (RFC 3168 §6.1.5).
+  const fresh = length != 0 && seq == tcb.sndNxt;
+  if (tcb.ecn) flags |= segmentEcn(tcb, fresh);
   const textSum = copyText(to + header, tcb.sndStream, seq, length);
   writeHeader(to, tcb, seq, header, flags);
-  commitFor(tcb, header, length, textSum);
+  commitFor(tcb, header, length, textSum, fresh);
   acknowledged(tcb);
   tcb.lastSentAt = now;
   if (length) {

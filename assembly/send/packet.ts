@@ -1,5 +1,6 @@
 import { add, copySum, finish, sum, swap } from "../checksum.ts";
 import { count } from "../counters.ts";
+import { packetFlow } from "../ecn.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
 import { TCP_HEADER } from "../packet/segment.ts";
 import { txArea, txTable } from "../pool.ts";
@@ -141,8 +142,8 @@ export function commitRaw(length: u32): void {
   count(CNT_OUT_REQUESTS);
 }
 
-/** commit() for a connection. */
-export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum: u32): void {
+/** commit() for a connection; `fresh`: with text that was never sent before. */
+export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum: u32, fresh: bool): void {
   const id = tcb.ipId;
   tcb.ipId = id + 1;
   tcb.segsOut++;
@@ -156,7 +157,7 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
     textLength,
     textSum,
     tag,
-    tcb.flow,
+    packetFlow(tcb, fresh),
     tcb.hops,
     tcb.ipOptions ? routeOf(tcb) : 0,
     tcb.ipOptions,

@@ -1,10 +1,10 @@
 import { addressHigh, addressLow } from "../addresses.ts";
 import { add, sum } from "../checksum.ts";
-import { cookieTimestamp, GRANT_SACK, grantsWindowScale } from "../cookies.ts";
+import { cookieTimestamp, GRANT_ECN, GRANT_SACK, grantsWindowScale } from "../cookies.ts";
 import { count } from "../counters.ts";
 import { PROTOCOL_TCP } from "../packet/ip.ts";
 import { TIMESTAMPS_LENGTH, writeMss, writeTimestamps, writeWindowScale } from "../packet/options.ts";
-import { ACK, RST, SYN, segment, TCP_HEADER } from "../packet/segment.ts";
+import { ACK, ECE, RST, SYN, segment, TCP_HEADER } from "../packet/segment.ts";
 import { replyRing } from "../pool.ts";
 import { Seq } from "../seq.ts";
 import { CNT_OUT_RSTS, CNT_TCP_RETRANS_FAIL } from "../shared/counters.ts";
@@ -91,6 +91,7 @@ export function grantOptions(at: usize, granted: u32, scale: u32): void {
   let options = WITH_TIMESTAMPS;
   if (grantsWindowScale(granted)) options |= WITH_WINDOW_SCALE;
   if (granted & GRANT_SACK) options |= WITH_SACK;
+  if (granted & GRANT_ECN) store<u16>(at, u16(SYN | ACK | ECE), 44);
   store<u8>(at, u8(options), 52);
   store<u8>(at, u8(scale), 53);
   store<u32>(at, cookieTimestamp(granted) + clockOffset(at), 64);

@@ -60,6 +60,8 @@ export const SET_MAX_ORPHANS = 496;
 export const SET_ACCEPT_SOURCE_ROUTE = 328;
 export const SET_USER_TIMEOUT_OPTION = 332;
 export const SET_RFC1337 = 344;
+export const SET_ECN = 348;
+export const SET_ECN_FALLBACK = 352;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 

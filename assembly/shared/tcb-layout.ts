@@ -144,8 +144,14 @@ export const TCB_KEEP_COUNT = 464;
 export const TCB_KEEP_ALIVE = 465;
 export const TCB_KEEP_PROBES = 466;
 export const TCB_KEEP_DUE = 467;
-export const TCB_CORK = 468;
-export const TCB_LINGER_RESET = 469;
+/** Cork, and whether close resets. */
+export const TCB_CHOICES = 468;
+/** What has come of ECN. Written by ecn.ts. */
+export const TCB_ECN = 469;
+export const ECN_OK = 1;
+export const ECN_DEMAND_CWR = 2;
+export const ECN_QUEUE_CWR = 4;
+export const ECN_SEEN = 8;
 export const TCB_MAX_SEGMENT = 470;
 
 export const TCB_PEER_MSS = 472;

@@ -265,6 +265,27 @@ describe("TIME-WAIT", () => {
     expect(connection.state).toBe("TIME-WAIT");
   });
 
+  it("[1337-4] lets no old text into the connection that takes its place", async () => {
+    const ts = (value: number) => ({ options: { mss: 1460, ts: [value, 0] as [number, number] } });
+    const { peer, connection, engine, listener } = await connected({ syn: ts(1000) });
+    connection.close();
+    peer.expect({ flags: "FA" });
+    peer.send({ flags: "FA", seq: 1, ack: 2, ...ts(1001) });
+    peer.expect({ ack: 2 });
+    const old = peer.packet({ seq: 1, ack: 1, text: "of the old connection", ...ts(1000) });
+    // The same ports, and numbers that make what is old fit the window.
+    const again = new Peer(engine, { now: peer.now, iss: peer.iss - 5 + 2 ** 32 });
+    again.send({ flags: "S", seq: 0, ...ts(2000) });
+    again.expect({ flags: "SA" });
+    again.send({ flags: "A", seq: 1, ack: 1, ...ts(2001) });
+    const next = listener.accept()!;
+    engine.receive([old], again.now);
+    again.send({ seq: 1, ack: 1, text: "new ", ...ts(2002) });
+    again.take();
+    expect(readAll(next).toString()).toBe("new ");
+    expect(engine.counters().PAWSEstab).toBe(1);
+  });
+
   it("the same tuple is refused to connect until it is over [seed-11]", async () => {
     const engine = await makeEngine();
     const peer = new Peer(engine);

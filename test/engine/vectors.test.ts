@@ -49,7 +49,9 @@ function answer({ decoded }: SegmentVector): { flags: string; seq?: number; ack?
   if (has("ack")) return { flags: "R", seq: ack };
   const segLen = payload.length / 2 + Number(has("syn")) + Number(has("fin"));
   if (dport !== 80) return { flags: "AR", seq: 0, ack: (seq + segLen) >>> 0 };
-  return has("syn") ? { flags: "AS", ack: (seq + 1) >>> 0 } : undefined;
+  // RFC 3168 §6.1.1: ECN is granted to whoever asks for it.
+  const granted = has("ece") && has("cwr") ? "AES" : "AS";
+  return has("syn") ? { flags: granted, ack: (seq + 1) >>> 0 } : undefined;
 }
 
 describe("segments for a listener", () => {
@@ -79,7 +81,7 @@ describe("segments for a listener", () => {
     if (expected.seq !== undefined) expect(got!.seq).toBe(expected.seq);
     // A SYN's text may be taken with it.
     const taken = vector.decoded!.tcp!.payload.length / 2;
-    if (expected.ack !== undefined && expected.flags === "AS")
+    if (expected.ack !== undefined && expected.flags.endsWith("S"))
       expect([expected.ack, (expected.ack + taken) >>> 0]).toContain(got!.ack);
     else if (expected.ack !== undefined) expect(got!.ack).toBe(expected.ack);
   });

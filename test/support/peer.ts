@@ -175,7 +175,8 @@ export class Peer {
   /** The peer connects to a listener of the engine's: the established connection. */
   connect(listener: Listener, syn: Sent = {}, window = 65535): Connection {
     this.send({ flags: "S", seq: 0, options: { mss: 1460 }, ...syn });
-    this.expect({ flags: "SA", seq: 0, ack: 1 });
+    const synAck = this.expect({ seq: 0, ack: 1 });
+    expect(synAck.flags.replace("E", "")).toBe("SA");
     this.send({ flags: "A", seq: 1, ack: 1, window });
     this.silence();
     const connection = listener.accept();
