@@ -1,4 +1,5 @@
 import { addressHigh, addressLow } from "./addresses.ts";
+import { dropAnnex } from "./annex.ts";
 import { add, sum } from "./checksum.ts";
 import { startWindow } from "./congestion/newreno.ts";
 import { count, uncount } from "./counters.ts";
@@ -46,7 +47,6 @@ import {
   TIME_WAIT_BRIEF,
 } from "./shared/states.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS, TCB_STATE } from "./shared/tcb-layout.ts";
-import { dropRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
 import { TimeWait } from "./time-wait.ts";
@@ -248,7 +248,7 @@ function overflow(tcb: Tcb): void {
  * from now on. Without memory for that it stays as it is, and so does one whose packets go by a route.
  */
 export function abridge(tcb: Tcb): void {
-  if (tcb.state != TIME_WAIT || tcb.held || tcb.inAccept || tcb.annex) return;
+  if (tcb.state != TIME_WAIT || tcb.held || tcb.inAccept || tcb.ipOptions) return;
   if (tcb.ackNow || tcb.acksOwed || tcb.ackAt != NEVER) return;
   const at = newTimeWait(tcb.waitAt);
   if (at == 0) return;
@@ -313,7 +313,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
 export function freeTcb(tcb: Tcb): void {
   assert(tcb.state == CLOSED && !tcb.inAccept);
   tcb.rcvStream.clear();
-  if (tcb.annex) dropRoute(tcb);
+  if (tcb.annex) dropAnnex(tcb);
   release(tcb);
 }
 

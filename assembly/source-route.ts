@@ -1,25 +1,26 @@
+import { annexOf } from "./annex.ts";
 import { count } from "./counters.ts";
 import { IPV4_HEADER, ip } from "./packet/ip.ts";
 import { fitSegments } from "./path.ts";
-import { giveSlot, takeSlot } from "./pool.ts";
 import { setting } from "./settings.ts";
+import { ANNEX_RECOVERY, ANNEX_ROUTE } from "./shared/annex-layout.ts";
 import { SET_ACCEPT_SOURCE_ROUTE } from "./shared/control.ts";
 import { CNT_IN_ADDR_ERRORS, CNT_IN_DISCARDS, CNT_IN_HDR_ERRORS } from "./shared/counters.ts";
 import { TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
 
 // Source routes of IPv4 (RFC 791 §3.1, RFC 9293 §3.9.2.1): one the user gives, or the reverse of one by which the peer's
-// segments came. Few connections have one, so it stands in a slot of its own, the TCB's annex: behind the fields by which
-// slots are told apart, whether the user gave it 64, where packets go first 68, the option 72.
+// segments came. Few connections have one, so it stands in the TCB's annex: whether the user gave it 0, where packets go
+// first 4, the option 8.
 
 export const LOOSE: u32 = 131;
 const STRICT: u32 = 137;
 const EOL: u32 = 0;
 const NOP: u32 = 1;
 
-const GIVEN: usize = 64;
-const FIRST_HOP: usize = 68;
-const OPTION: usize = 72;
+const GIVEN: usize = ANNEX_ROUTE;
+const FIRST_HOP: usize = ANNEX_ROUTE + 4;
+const OPTION: usize = ANNEX_ROUTE + 8;
 /** Kind, length and pointer, before the addresses. */
 const OPTION_HEADER: u32 = 3;
 /** Addresses that 40 octets of options have room for. */
@@ -75,12 +76,6 @@ export function cameByRoute(): bool {
   return recordedHops != 0;
 }
 
-/** The slot for the route of `tcb`; 0 when memory has ended. */
-function annex(tcb: Tcb): usize {
-  if (tcb.annex == 0) tcb.annex = u32(takeSlot());
-  return tcb.annex;
-}
-
 function enter(tcb: Tcb, kind: u32, hops: u32): void {
   const at = usize(tcb.annex) + OPTION;
   // The last address is the peer's own, which no router has to find out.
@@ -96,7 +91,7 @@ function enter(tcb: Tcb, kind: u32, hops: u32): void {
 
 /** Send the segments of `tcb` by the `hops` addresses at `from`, which no received route changes (MUST-51, MUST-52). */
 export function giveRoute(tcb: Tcb, from: usize, hops: u32): bool {
-  const at = annex(tcb);
+  const at = annexOf(tcb);
   if (at == 0) return false;
   store<u8>(at, 1, GIVEN);
   store<u32>(at, load<u32>(from), FIRST_HOP);
@@ -111,7 +106,7 @@ export function giveRoute(tcb: Tcb, from: usize, hops: u32): bool {
  */
 export function takeRoute(tcb: Tcb): void {
   if (recordedHops == 0 || tcb.family != 4) return;
-  const at = annex(tcb);
+  const at = annexOf(tcb);
   if (at == 0 || load<u8>(at, GIVEN)) return;
   const hops = recordedHops;
   store<u32>(at, load<u32>(recorded + ((hops - 1) << 2)), FIRST_HOP);
@@ -137,9 +132,4 @@ export function writeRoute(header: usize, route: usize, length: u32): void {
   memory.copy(header + IPV4_HEADER, route + OPTION - FIRST_HOP, length);
 }
 
-/** `tcb` is being freed. */
-export function dropRoute(tcb: Tcb): void {
-  if (tcb.annex) giveSlot(usize(tcb.annex));
-  tcb.annex = 0;
-  tcb.ipOptions = 0;
-}
+if (8 + 40 > ANNEX_RECOVERY - ANNEX_ROUTE) ERROR("a route does not fit its part of the annex");

@@ -305,7 +305,7 @@ export class Tcb {
   unackedSince: f64;
   /** Milliseconds; 0 for none. */
   userTimeout: u32;
-  /** A slot with what few connections have, or 0. Written by source-route.ts. */
+  /** A slot with what idle connections do without, or 0. Written by annex.ts. */
   annex: u32;
   keepIdle: u16;
   keepInterval: u16;

@@ -1,0 +1,18 @@
+import { giveSlot, takeSlot } from "./pool.ts";
+import { ANNEX_RECEIVE } from "./shared/annex-layout.ts";
+import { SLOT_SIZE } from "./shared/sizes.ts";
+import { Tcb } from "./tcb.ts";
+
+/** The annex of `tcb`, taken if it has none yet; 0 when memory has ended. */
+export function annexOf(tcb: Tcb): usize {
+  if (tcb.annex == 0) tcb.annex = u32(takeSlot());
+  return tcb.annex;
+}
+
+/** `tcb` is being freed, and whatever the parts of its annex hold was given back. */
+export function dropAnnex(tcb: Tcb): void {
+  giveSlot(usize(tcb.annex));
+  tcb.annex = 0;
+}
+
+if (ANNEX_RECEIVE + 64 > SLOT_SIZE) ERROR("an annex does not fit its slot");
