@@ -15,6 +15,8 @@ export interface Script {
   events: ScriptEvent[];
   /** Shell command that runs at the end whatever the outcome. */
   cleanup?: Command;
+  /** Octets of receive buffer that the machine of the script had at most, as its SYN tells. */
+  presumedReceiveBuffer?: number;
   /** What the comment at the top says. */
   title: string[];
 }
@@ -65,7 +67,12 @@ export interface Ports {
   destination: number;
 }
 
-export interface TcpPacket {
+interface Injected {
+  /** Octets of it are changed by name before it is injected, which is not done here. */
+  patched?: boolean;
+}
+
+export interface TcpPacket extends Injected {
   kind: "tcp";
   side: Side;
   ip: IpFields;
@@ -101,7 +108,7 @@ export type TcpOption =
   /** What a live packet carried and nobody knows. */
   | { kind: "unknown"; number: number; hex: string };
 
-export interface IcmpPacket {
+export interface IcmpPacket extends Injected {
   kind: "icmp";
   side: Side;
   ip: IpFields;
@@ -116,7 +123,7 @@ export interface IcmpPacket {
   quotedUdp?: number;
 }
 
-export interface UdpPacket {
+export interface UdpPacket extends Injected {
   kind: "udp";
   side: Side;
   ip: IpFields;

@@ -30,10 +30,16 @@ const V4: Readonly<Record<string, Kind>> = {
   source_quench: { type: 4, codes: [] },
   redirect: { type: 5, codes: [] },
   echo_request: { type: 8, codes: [] },
+  router_advertisement: { type: 9, codes: [] },
+  router_solicitation: { type: 10, codes: [] },
   time_exceeded: { type: 11, codes: ["ttl_exceeded_in_transit", "frag_reass_exceeded"] },
   parameter_problem: { type: 12, codes: [] },
   timestamp_request: { type: 13, codes: [] },
   timestamp_reply: { type: 14, codes: [] },
+  information_request: { type: 15, codes: [] },
+  information_reply: { type: 16, codes: [] },
+  address_mask_request: { type: 17, codes: [] },
+  address_mask_reply: { type: 18, codes: [] },
 };
 
 const V6: Readonly<Record<string, Kind>> = {
@@ -46,6 +52,8 @@ const V6: Readonly<Record<string, Kind>> = {
   parameter_problem: { type: 4, codes: ["header_field", "unknown_next_header", "unknown_option"] },
   echo_request: { type: 128, codes: [] },
   echo_reply: { type: 129, codes: [] },
+  router_solicitation: { type: 133, codes: [] },
+  router_advertisement: { type: 134, codes: [] },
 };
 
 const of = (family: number) => (family === 4 ? V4 : V6);

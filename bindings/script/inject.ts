@@ -11,6 +11,7 @@ const UNREACHABLE_4 = 3;
 
 /** An inbound packet of the script's, on the wire. */
 export function inject(packet: PacketAction, flow: Flow, ends: Ends): Uint8Array {
+  if (packet.patched) throw new NotApplicable("not applicable: a packet whose octets are changed by name");
   if (packet.kind === "icmp") return injectIcmp(packet, flow, ends);
   if (packet.kind === "udp") {
     const { source = flow.remotePort, destination = flow.localPort } = packet.ports ?? {};
@@ -55,7 +56,8 @@ function quotedSegment(packet: IcmpPacket, flow: Flow): Uint8Array {
   return tcpSegment({
     sourcePort: flow.localPort,
     destinationPort: flow.remotePort,
-    seq: packet.quotedSeq === undefined ? flow.lastSeq : (packet.quotedSeq + (flow.localLive ?? 0)) >>> 0,
+    // A message that says nothing of what it quotes is about sequence number 0 of the script: the SYN.
+    seq: ((packet.quotedSeq ?? 0) + (flow.localLive ?? 0)) >>> 0,
     ack: 0,
     flags: ACK,
     window: 0,

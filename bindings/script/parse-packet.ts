@@ -10,7 +10,7 @@ import type {
 } from "./ast.ts";
 import { FLAG_LETTERS } from "./flags.ts";
 import { icmpCode, icmpType } from "./icmp-names.ts";
-import type { Lexer } from "./lexer.ts";
+import type { Lexer, Token } from "./lexer.ts";
 import { optionsLength } from "./tcp-options.ts";
 import { expect, expectNumber, expectWord, takeIf } from "./tokens.ts";
 
@@ -19,20 +19,43 @@ const LONGEST = 65535 - 40 - 60;
 
 /** A packet, its direction being read. */
 export function parsePacket(lexer: Lexer, side: Side): PacketAction {
-  const ip = parseIp(lexer, side);
+  const open = lexer.peek();
+  const close = takeIf(lexer, "[") ? "]" : takeIf(lexer, "(") ? ")" : undefined;
+  if (close === "]" && lexer.peek().kind === "integer") return parseQuotingIcmp(lexer, side, open);
+  const ip = close === undefined ? {} : parseIp(lexer, side, close);
   const token = lexer.peek();
   if (token.kind === "word" && ["ipv4", "ipv6", "gre", "mpls", "psp"].includes(token.text))
     throw lexer.error(token, `packets inside ${token.text} are not supported`);
   if (takeIf(lexer, "icmp")) return parseIcmp(lexer, side, ip);
   const ports = parsePorts(lexer);
-  if (takeIf(lexer, "udp")) return parseUdp(lexer, side, ip, ports);
-  return parseTcp(lexer, side, ip, ports);
+  const packet = takeIf(lexer, "udp") ? parseUdp(lexer, side, ip, ports) : parseTcp(lexer, side, ip, ports);
+  const next = lexer.peek();
+  if (next.kind === "mark" && next.text === "{" && side === "in") skipPatch(lexer, packet);
+  return packet;
 }
 
-function parseIp(lexer: Lexer, side: Side): IpFields {
+/** The older notation of ICMP: what it quotes stands in front. */
+function parseQuotingIcmp(lexer: Lexer, side: Side, open: Token): IcmpPacket {
+  const quote = parseQuote(lexer);
+  expect(lexer, "]");
+  expect(lexer, "icmp");
+  const packet = parseIcmp(lexer, side, {});
+  if (packet.quotedSeq !== undefined || packet.quotedUdp !== undefined)
+    throw lexer.error(open, "an ICMP message quotes one packet");
+  return Object.assign(packet, quote);
+}
+
+/** `{rep header field value}` changes octets of the packet after it is made. */
+function skipPatch(lexer: Lexer, packet: PacketAction): void {
+  while (!takeIf(lexer, "}")) {
+    const token = lexer.next();
+    if (token.kind === "end") throw lexer.error(token, "a brace is not closed");
+  }
+  packet.patched = true;
+}
+
+function parseIp(lexer: Lexer, side: Side, close: string): IpFields {
   const ip: IpFields = {};
-  const close = takeIf(lexer, "[") ? "]" : takeIf(lexer, "(") ? ")" : undefined;
-  if (close === undefined) return ip;
   do {
     const token = lexer.next();
     switch (token.text) {
@@ -72,7 +95,10 @@ function parseIp(lexer: Lexer, side: Side): IpFields {
 }
 
 function parsePorts(lexer: Lexer): Ports | undefined {
-  if (lexer.peek().kind !== "integer") return undefined;
+  const token = lexer.peek();
+  // A digit may also be an ACE count, which a dot follows.
+  if (token.kind !== "integer" || !/^\d+\s*>/.test(lexer.source.slice(token.start, token.start + 16)))
+    return undefined;
   const source = expectNumber(lexer, "a port", 65535);
   expect(lexer, ">");
   return { source, destination: expectNumber(lexer, "a port", 65535) };
@@ -127,6 +153,7 @@ function parseFlags(lexer: Lexer): { flags: number; ace?: number } {
   let text = "";
   for (let token = lexer.peek(); ; token = lexer.peek()) {
     const part =
+      (token.kind === "integer" && /^[0-7]$/.test(token.text) && lexer.source[token.start + 1] === ".") ||
       (token.kind === "word" && /^[SFRPUEWA0-7]+$/.test(token.text)) ||
       (token.kind === "float" && /^\.[0-7]$/.test(token.text)) ||
       (token.kind === "mark" && token.text === ".");
@@ -260,14 +287,18 @@ function parseIcmp(lexer: Lexer, side: Side, ip: IpFields): IcmpPacket {
     expect(lexer, "(");
     packet.quotedUdp = expectNumber(lexer, "a length", 65507);
     expect(lexer, ")");
-  } else {
-    packet.quotedSeq = expectNumber(lexer, "a sequence number");
-    expect(lexer, ":");
-    expectNumber(lexer, "a sequence number");
-    expect(lexer, "(");
-    packet.quotedLength = expectNumber(lexer, "a length");
-    expect(lexer, ")");
-  }
+  } else Object.assign(packet, parseQuote(lexer));
   expect(lexer, "]");
   return packet;
+}
+
+/** The sequence numbers of the segment an ICMP message quotes. */
+function parseQuote(lexer: Lexer): Required<Pick<IcmpPacket, "quotedSeq" | "quotedLength">> {
+  const quotedSeq = expectNumber(lexer, "a sequence number");
+  expect(lexer, ":");
+  expectNumber(lexer, "a sequence number");
+  expect(lexer, "(");
+  const quotedLength = expectNumber(lexer, "a length");
+  expect(lexer, ")");
+  return { quotedSeq, quotedLength };
 }
