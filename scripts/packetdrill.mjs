@@ -96,7 +96,8 @@ const say = (status, line) => {
 
 async function judge(script) {
   try {
-    return (await runScript(script, { relaxed, overrides, engine })).verdict;
+    const { verdict, presumedSettings } = await runScript(script, { relaxed, overrides, engine });
+    return { ...verdict, presumed: presumedSettings };
   } catch (error) {
     // A bug of ours: the others are run all the same.
     return { status: "failed", line: 1, message: `the interpreter broke: ${error.stack}` };
@@ -104,7 +105,9 @@ async function judge(script) {
 }
 
 function report(file, verdict) {
-  if (verdict.status === "passed") say("passed", `ok ${file}`);
+  const { presumed = [] } = verdict;
+  const note = presumed.length > 0 ? ` (presumed: ${presumed.join(", ")})` : "";
+  if (verdict.status === "passed") say("passed", `ok ${file}${note}`);
   else if (verdict.status === "skipped") say("skipped", `skip ${file}: ${verdict.reason}`);
   else say("failed", `not ok ${file}: line ${verdict.line}: ${verdict.message}`);
 }

@@ -6,6 +6,8 @@ export interface Effect {
   counts: { state: string; count: number }[];
   /** Why the script cannot be run here. */
   unsupported?: string;
+  /** Why what follows cannot be run here; where nothing does, the command was to tidy up. */
+  refused?: string;
 }
 
 /** What the shell script that Linux's own tests begin with sets. */
@@ -43,20 +45,34 @@ const BSD: Readonly<Record<string, string | ((value: string) => [string, string]
   "net.inet.tcp.keepidle": (value) => [["tcp_keepalive_time", thousandth(value)]],
   "net.inet.tcp.keepintvl": (value) => [["tcp_keepalive_intvl", thousandth(value)]],
   "net.inet.tcp.keepcnt": "tcp_keepalive_probes",
-  "net.inet.tcp.recvspace": (value) => [["tcp_rmem", `4096 ${value} ${Math.max(Number(value), 6291456)}`]],
-  "net.inet.tcp.sendspace": (value) => [["tcp_wmem", `4096 ${value} ${Math.max(Number(value), 4194304)}`]],
+  "net.inet.tcp.keepinit": "keepinit",
+  // What they come to depends on one another.
+  "net.inet.tcp.recvspace": "recvspace",
+  "net.inet.tcp.sendspace": "sendspace",
+  "kern.ipc.maxsockbuf": "maxsockbuf",
   "net.inet.tcp.path_mtu_discovery": "tcp_mtu_discovery",
 };
 
-/** Settings of the other dialect that make a stack behave against RFC 5961 or RFC 9293. */
-const AGAINST = /^net\.inet\.tcp\.(insecure_(rst|syn)|blackhole)$/;
+/** Settings of the other dialect that make a stack behave against RFC 5961 or RFC 9293 unless they are as here. */
+const AGAINST: Readonly<Record<string, string>> = {
+  "net.inet.tcp.insecure_rst": "0",
+  "net.inet.tcp.insecure_syn": "0",
+  "net.inet.tcp.blackhole": "0",
+};
+
+/** Settings that ask for what this stack leaves alone, unless they are as here. */
+const BEYOND: Readonly<Record<string, string>> = {
+  "net.inet.tcp.drop_synfin": "0",
+  "net.inet.tcp.rexmit_drop_options": "0",
+  "net.inet.tcp.icmp_may_rst": "1",
+};
 
 const thousandth = (value: string) => String(Math.round(Number(value) / 1000));
 
 const NOTHING = [
   /sysctl_restore/,
   /^ethtool\b/,
-  /^nstat\b/,
+  /^(nstat|dmesg|tcpdump)\b/,
   /^ip\s+tcp_metrics\b/,
   /^(true|:|sync|sleep\b.*|echo\b[^>]*)$/,
   /\bhostcache\.purgenow\b/,
@@ -97,8 +113,9 @@ const ASSIGNMENT = /([\w./-]+?)\s*=\s*("[^"]*"|'[^']*'|\S+)/g;
 function assign(effect: Effect, path: string, raw: string): void {
   const value = raw.replace(/^(["'])([\s\S]*)\1$/, "$2").trim();
   const name = path.replace(/^\/proc\/sys\//, "").replaceAll("/", ".");
-  if (AGAINST.test(name) && value !== "0")
-    effect.unsupported ??= `${name}=${value} asks for what RFC 5961 and RFC 9293 forbid`;
+  if ((AGAINST[name] ?? value) !== value)
+    effect.refused ??= `${name}=${value} asks for what RFC 5961 and RFC 9293 forbid`;
+  if ((BEYOND[name] ?? value) !== value) effect.refused ??= `not applicable: ${name}=${value}`;
   const known = BSD[name];
   if (typeof known === "function") effect.sysctls.push(...known(value));
   else
@@ -121,7 +138,8 @@ function recognize(command: string, effect: Effect): void {
     const found = /grep\s+(?:-\w+\s+)*(\w+)\s*\|\s*grep\s+(?:-\w+\s+)*(\d+)/.exec(command);
     if (found) effect.counts.push({ state: found[1]!, count: Number(found[2]) });
     else effect.unsupported ??= `command not supported: ${command}`;
-  } else if (/^(tc|ip|ifconfig|route|tcpdrop|setkey)\b/.test(command))
+  } else if (/^tcpdrop\b/.test(command)) effect.refused ??= `not applicable: ${command}`;
+  else if (/^(tc|ip|ifconfig|route|setkey)\b/.test(command))
     effect.unsupported ??= `not applicable: ${command}`;
   else effect.unsupported ??= `command not supported: ${command}`;
 }

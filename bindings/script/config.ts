@@ -3,8 +3,10 @@ import { DEFAULT_SETTINGS, type Settings } from "../settings.ts";
 import type { Script, ScriptEvent } from "./ast.ts";
 import { understand } from "./commands.ts";
 import { constant } from "./constants.ts";
+import { type Dialect, dialectOf } from "./dialect.ts";
 import { NotApplicable } from "./outcome.ts";
 import { settingsFor } from "./profile.ts";
+import { type SocketDefaults, setDefault, socketDefaults } from "./socket-defaults.ts";
 import { numberOf } from "./values.ts";
 
 /** How a script is run: its own options, and those that override them. */
@@ -28,6 +30,12 @@ export interface Config {
   congestion: string;
   /** Kernel settings that the engine has nothing to do with. */
   ignored: string[];
+  /** Kernel settings that the script does not make and takes for granted. */
+  presumed: string[];
+  /** Octets that a packet of the script's longer than a segment counts as a multiple of. */
+  segment: number | undefined;
+  /** What sockets begin with before the script's first event. */
+  socketDefaults: SocketDefaults;
 }
 
 const ADDRESSES = {
@@ -56,7 +64,7 @@ export const DEFINES: Readonly<Record<4 | 6, Readonly<Record<string, string>>>> 
 /** Options that concern what real packets need, or that only say where the network is. */
 const IRRELEVANT = new Set([
   "define",
-  "mss",
+  "dialect",
   "send_omit_free",
   "verbose",
   "speed",
@@ -108,9 +116,12 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
   const family = familyOf(script, overrides);
   if (family !== (familyOfName(script.name) ?? family))
     throw new NotApplicable(`not applicable: the script is not for IPv${family}`);
+  const dialect = chosenDialect(given.get("dialect")) ?? dialectOf(script);
   const config: Config = {
     family,
     ...ADDRESSES[family],
+    // The other dialect has the same for both families.
+    ...(dialect === "bsd" && { mtu: ADDRESSES[4].mtu }),
     port: 8080,
     tolerance: 4000,
     tolerancePercent: 12.5,
@@ -121,14 +132,27 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     settings: {},
     congestion: "",
     ignored: [],
+    presumed: [],
+    segment: undefined,
+    socketDefaults: socketDefaults(dialect),
   };
   for (const [name, value] of given) setOption(config, name, value);
-  const sysctls = [...initialSysctls(script), ...bufferSizes(script.events)];
+  const sysctls = initialSysctls(script);
+  for (const [key, value] of script.init ? understand(script.init.text).sysctls : [])
+    setDefault(config.socketDefaults, key, value);
+  if (dialect === "bsd") sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls));
+  else presume(script, config, sysctls);
+  sysctls.push(...bufferSizes(script.events));
   Object.assign(config, settingsFor(sysctls));
   const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
   // As Linux calls it.
   config.congestion = congestion === "newreno" ? "reno" : congestion;
   return config;
+}
+
+function chosenDialect(name: string | undefined): Dialect | undefined {
+  if (name === undefined || name === "linux" || name === "bsd") return name;
+  throw new SynwaveError("EINVAL", `option --dialect must be linux or bsd, not ${JSON.stringify(name)}`);
 }
 
 function setOption(config: Config, name: string, value: string): void {
@@ -145,6 +169,9 @@ function setOption(config: Config, name: string, value: string): void {
       return;
     case "mtu":
       config.mtu = integer(name, value);
+      return;
+    case "mss":
+      config.segment = integer(name, value);
       return;
     case "bind_port":
       config.port = integer(name, value);
@@ -181,17 +208,65 @@ function setOption(config: Config, name: string, value: string): void {
 /** Kernel settings from the commands that come before the first packet or connection. */
 function initialSysctls(script: Script): [string, string][] {
   const found: [string, string][] = [];
-  const take = (text: string) => {
-    const { sysctls, unsupported } = understand(text);
-    if (unsupported !== undefined) throw new NotApplicable(unsupported);
+  const take = (text: string, tidies: boolean) => {
+    const { sysctls, unsupported, refused } = understand(text);
+    const reason = unsupported ?? (tidies ? undefined : refused);
+    if (reason !== undefined) throw new NotApplicable(reason);
     found.push(...sysctls);
   };
-  if (script.init) take(script.init.text);
-  for (const { action } of script.events) {
+  if (script.init) take(script.init.text, false);
+  const end = tidyingFrom(script);
+  for (const [index, { action }] of script.events.entries()) {
     if ("side" in action || (action.kind === "call" && action.name === "connect")) break;
-    if (action.kind === "command") take(action.text);
+    if (action.kind === "command") take(action.text, index >= end);
   }
   return found;
+}
+
+/** What a script may do when its test is over. */
+const TIDYING = new Set(["close", "socket", "setsockopt", "getsockopt", "fcntl"]);
+
+/** The first event behind which nothing is exchanged or asked any more: settings made there are put back. */
+export function tidyingFrom({ events }: Script): number {
+  const last = events.findLastIndex(
+    ({ action }) =>
+      "side" in action || action.kind === "code" || (action.kind === "call" && !TIDYING.has(action.name)),
+  );
+  return last + 1;
+}
+
+/** How long the other dialect's stack keeps trying, and the longest it waits. */
+const BSD_LIMITS: readonly [string, string][] = [
+  ["tcp_syn_retries", "12"],
+  ["tcp_synack_retries", "3"],
+  ["tcp_retries2", "12"],
+  ["tcp_rto_max_ms", "64000"],
+];
+
+/** Sizes of buffers as the other dialect says them: how much there is at first, and how much at most. */
+function bsdBuffers(sysctls: readonly (readonly [string, string])[]): [string, string][] {
+  const last = (name: string, initial: number) =>
+    Number(sysctls.findLast(([key]) => key === name)?.[1] ?? initial);
+  const most = last("maxsockbuf", 2097152);
+  const receive = last("recvspace", 65536);
+  // What the window field can say is said whatever has not been read yet: that is more than the space itself.
+  const first = Math.min(receive > 0xffff ? 2 * receive : receive, most);
+  // Grows as it fills up.
+  const send = Math.min(2 * last("sendspace", 32768), most);
+  return [
+    ["tcp_rmem", `${Math.min(4096, first)} ${first} ${most}`],
+    ["tcp_wmem", `${Math.min(4096, send)} ${send} ${most}`],
+  ];
+}
+
+/** What the first SYN of the stack's says of a setting that the script leaves to its machine. */
+function presume(script: Script, config: Config, sysctls: [string, string][]): void {
+  const most = script.presumedReceiveBuffer;
+  if (most === undefined || sysctls.some(([key]) => key === "tcp_rmem")) return;
+  const [least, first] = DEFAULT_SETTINGS.tcpRmem;
+  const value = `${least} ${first} ${most}`;
+  sysctls.push(["tcp_rmem", value]);
+  config.presumed.push(`tcp_rmem=${value}`);
 }
 
 /** A buffer's size is a setting of the whole engine: the first that the script asks for is made so. */

@@ -53,6 +53,7 @@ export const F_SETFL = 4;
 export const SHUT_RD = 0;
 export const SHUT_WR = 1;
 export const SHUT_RDWR = 2;
+export const MSG_OOB = 1;
 export const MSG_PEEK = 2;
 export const MSG_TRUNC = 0x20;
 export const MSG_DONTWAIT = 0x40;
@@ -63,6 +64,7 @@ export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_FASTOPEN = 0x20000000;
 export const POLLIN = 1;
+export const POLLPRI = 2;
 export const POLLOUT = 4;
 export const POLLERR = 8;
 export const POLLHUP = 0x10;
@@ -72,6 +74,8 @@ export const POLLRDHUP = 0x2000;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
+export const SIOCATMARK = 0x8905;
+export const TCP_CM_INQ = 36;
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
 export const SOL_UDP = 17;
@@ -108,7 +112,7 @@ const NAMES: Readonly<Record<string, number>> = {
   SHUT_RD,
   SHUT_WR,
   SHUT_RDWR,
-  MSG_OOB: 1,
+  MSG_OOB,
   MSG_PEEK,
   MSG_DONTROUTE: 4,
   MSG_CTRUNC: 8,
@@ -123,7 +127,7 @@ const NAMES: Readonly<Record<string, number>> = {
   MSG_FASTOPEN,
   MSG_CMSG_CLOEXEC: 0x40000000,
   POLLIN,
-  POLLPRI: 2,
+  POLLPRI,
   POLLOUT,
   POLLERR,
   POLLHUP,
@@ -137,6 +141,7 @@ const NAMES: Readonly<Record<string, number>> = {
   SIOCINQ,
   SIOCOUTQ,
   SIOCOUTQNSD,
+  SIOCATMARK,
   SO_DEBUG: 1,
   SO_REUSEADDR: 2,
   SO_TYPE: 3,
@@ -197,6 +202,7 @@ const NAMES: Readonly<Record<string, number>> = {
   TCP_FASTOPEN_KEY: 33,
   TCP_FASTOPEN_NO_COOKIE: 34,
   TCP_INQ: 36,
+  TCP_CM_INQ,
   TCP_TX_DELAY: 37,
   IP_TOS: 1,
   IP_TTL: 2,
@@ -210,16 +216,38 @@ const NAMES: Readonly<Record<string, number>> = {
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,
   IP_PMTUDISC_PROBE: 3,
+  IP_BIND_ADDRESS_NO_PORT: 24,
+  IP_LOCAL_PORT_RANGE: 51,
+  IPV6_MTU_DISCOVER: 23,
   IPV6_V6ONLY: 26,
   IPV6_RECVERR: 25,
   IPV6_TCLASS: 67,
   IPV6_UNICAST_HOPS: 16,
   TCP_FO_COOKIE: 1,
+  IPTOS_LOWDELAY: 0x10,
+  IPTOS_THROUGHPUT: 8,
+  IPTOS_RELIABILITY: 4,
+  IPTOS_ECN_NOT_ECT: 0,
+  IPTOS_ECN_ECT1: 1,
+  IPTOS_ECN_ECT0: 2,
+  IPTOS_ECN_CE: 3,
+  // Names of the other dialect, with numbers that Linux has no use for.
+  TCP_NOOPT: 1008,
+  TCP_KEEPINIT: 1128,
 };
+
+/** Code points of differentiated services, as the TOS octet has them. */
+function codePoint(name: string): number | undefined {
+  const found = /^IPTOS_DSCP_(?:CS([0-7])|AF([1-4])([1-3])|(EF|VA))$/.exec(name);
+  if (!found) return undefined;
+  const [, selector, forwarding, precedence, single] = found;
+  if (single) return single === "EF" ? 0xb8 : 0xb0;
+  return selector ? Number(selector) << 5 : (Number(forwarding) << 5) | (Number(precedence) << 3);
+}
 
 /** The number behind a name, undefined when nobody knows it. */
 export function constant(name: string): number | undefined {
-  return NAMES[name] ?? ERRNO[name];
+  return NAMES[name] ?? ERRNO[name] ?? codePoint(name);
 }
 
 /** The name of an option of a level, for messages. */

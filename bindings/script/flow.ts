@@ -21,12 +21,18 @@ export class Flow {
   private timestampOffset: number | undefined;
   private readonly timestamps = new Map<number, number>();
   private readonly cookies = new Map<string, string>();
-  /** Live sequence number of the last segment the stack sent. */
-  lastSeq = 0;
 
   constructor(localPort: number, remotePort: number) {
     this.localPort = localPort;
     this.remotePort = remotePort;
+  }
+
+  /** Another connection between the same ports. */
+  renew(remoteIsn: number): void {
+    this.remoteIsn = remoteIsn;
+    this.localLive = undefined;
+    this.timestampOffset = undefined;
+    this.timestamps.clear();
   }
 
   owns(live: LivePacket): boolean {

@@ -1,4 +1,5 @@
 import type { State, TcpInfo } from "../types.ts";
+import type { Config } from "./config.ts";
 
 /** Linux's numbers of states. */
 const LINUX_STATES: Readonly<Record<State, number>> = {
@@ -14,6 +15,8 @@ const LINUX_STATES: Readonly<Record<State, number>> = {
   LISTEN: 10,
   CLOSING: 11,
 };
+
+const INFINITE_THRESHOLD = 0x7fffffff;
 
 const CONSTANTS: Readonly<Record<string, number>> = {
   SYN_SENT: 2,
@@ -53,7 +56,11 @@ const CONSTANTS: Readonly<Record<string, number>> = {
 };
 
 /** What a name in code stands for: a constant, or a field of tcp_info where the stack has it. */
-export function infoName(name: string, info: TcpInfo | undefined): number | undefined {
+export function infoName(
+  name: string,
+  info: TcpInfo | undefined,
+  { segment, socketDefaults }: Pick<Config, "segment" | "socketDefaults">,
+): number | undefined {
   if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
   if (!name.startsWith("tcpi_")) return undefined;
   if (name === "tcpi_state") return LINUX_STATES[info?.state ?? "CLOSED"];
@@ -61,5 +68,10 @@ export function infoName(name: string, info: TcpInfo | undefined): number | unde
     .slice("tcpi_".length)
     .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   const value = (info as Readonly<Record<string, unknown>> | undefined)?.[field];
-  return typeof value === "number" ? value : undefined;
+  if (typeof value !== "number") return undefined;
+  // A packet longer than the network's is several that came together.
+  if (field === "rcvMss" && segment !== undefined) return Math.min(value, segment);
+  // Linux counts segments, BSD octets; without a threshold both say the largest number they have.
+  const counted = field === "sndCwnd" || (field === "sndSsthresh" && value < INFINITE_THRESHOLD);
+  return counted && socketDefaults.dialect === "bsd" ? value * info!.sndMss : value;
 }

@@ -1,4 +1,5 @@
 import type { Action, Script, ScriptEvent, ScriptOption, Time } from "./ast.ts";
+import { SYN } from "./flags.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import { parseCall } from "./parse-call.ts";
 import { parsePacket } from "./parse-packet.ts";
@@ -17,7 +18,7 @@ export interface ParseOptions {
  */
 export function parseScript(source: string, options: ParseOptions = {}): Script {
   const { name = "script", defines = {} } = options;
-  const lexer = new Lexer(source, name, new Map(Object.entries({ STANDARD: "1", ...defines })));
+  const lexer = new Lexer(source, name, new Map(Object.entries({ ...standard(defines), ...defines })));
   lexer.peek();
   const title = lexer.takeRemarks();
   const script: Script = { name, options: [], events: [], title };
@@ -27,6 +28,7 @@ export function parseScript(source: string, options: ParseOptions = {}): Script 
     if (option.name !== "define") continue;
     const [word, meaning = "1"] = splitOnce(option.value);
     if (!Object.hasOwn(defines, word)) lexer.defines.set(word, meaning);
+    if (word === "FreeBSD" && !Object.hasOwn(defines, "STANDARD")) lexer.defines.delete("STANDARD");
   }
   if (lexer.peek().kind === "command") {
     const { text, line } = lexer.next();
@@ -48,8 +50,29 @@ export function parseScript(source: string, options: ParseOptions = {}): Script 
   }
   if (script.events.length === 0) throw lexer.error(lexer.peek(), "a script without an event");
   checkTimes(lexer, script.events);
-  return script;
+  const presumed = presumedReceiveBuffer(script.events);
+  return presumed === undefined ? script : { ...script, presumedReceiveBuffer: presumed };
 }
+
+/** The window scale of a machine with little memory, which older scripts were written on, and what is behind it. */
+const SMALL_SCALE = 6;
+const SMALL_BUFFER = 3 * 2 ** 20;
+
+/**
+ * A script that makes no setting has those of its machine, and shows one of them: the scale of its first SYN. It is
+ * read off once, from the script as it was written, so that a changed expectation is not taken for another machine.
+ */
+function presumedReceiveBuffer(events: readonly ScriptEvent[]): number | undefined {
+  for (const { action } of events) {
+    if (action.kind !== "tcp" || action.side !== "out" || !(action.flags & SYN)) continue;
+    const scale = action.options?.find(({ kind }) => kind === "wscale");
+    return scale?.kind === "wscale" && scale.value === SMALL_SCALE ? SMALL_BUFFER : undefined;
+  }
+  return undefined;
+}
+
+/** Of a pair of alternatives the standard one, unless the other is asked for. */
+const standard = (defines: object) => (Object.hasOwn(defines, "FreeBSD") ? {} : { STANDARD: "1" });
 
 function splitOnce(text: string): [string, string?] {
   const at = text.indexOf("=");

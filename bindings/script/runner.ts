@@ -6,14 +6,16 @@ import type { Connection, Engine, EngineOptions, TcpInfo } from "../types.ts";
 import type { Call, IcmpPacket, PacketAction, Script, ScriptEvent, TcpPacket, UdpPacket } from "./ast.ts";
 import { judge } from "./code.ts";
 import { understand } from "./commands.ts";
-import { type Config, configure } from "./config.ts";
+import { type Config, configure, tidyingFrom } from "./config.ts";
 import { Expectations } from "./expectations.ts";
+import { ACK, RST, SYN } from "./flags.ts";
 import { Flow } from "./flow.ts";
 import { infoName } from "./info-names.ts";
 import { inject } from "./inject.ts";
 import { Mismatch, Tolerance } from "./mismatch.ts";
 import { NotApplicable, outcomeDifference, outcomeText, type Pending, Unsupported } from "./outcome.ts";
 import { settingsFor } from "./profile.ts";
+import { setDefault } from "./socket-defaults.ts";
 import { NOT_WAITING, Sockets } from "./sockets.ts";
 import { Recorder, type TraceEntry } from "./trace.ts";
 import { decode, type LivePacket, TCP } from "./wire.ts";
@@ -39,6 +41,8 @@ export interface Run {
   skippedAssertions: string[];
   /** Kernel settings of the script that the engine does not have. */
   ignoredSettings: string[];
+  /** Kernel settings that the script takes for granted, and were made. */
+  presumedSettings: string[];
   /** All packets, as a pcapng file. */
   pcapng(): Uint8Array;
 }
@@ -74,11 +78,12 @@ const oneLine = (text: string) => text.replace(/\\?\s+/g, " ").trim();
 export async function runScript(script: Script, options: RunOptions = {}): Promise<Run> {
   const recorder = new Recorder();
   const skippedAssertions: string[] = [];
-  const finish = (verdict: Verdict, ignoredSettings: string[] = []): Run => ({
+  const finish = (verdict: Verdict, made?: Config): Run => ({
     verdict,
     trace: recorder.finish(),
     skippedAssertions,
-    ignoredSettings,
+    ignoredSettings: made?.ignored ?? [],
+    presumedSettings: made?.presumed ?? [],
     pcapng: () => recorder.pcapng(script.name),
   });
   let runner: Runner;
@@ -99,7 +104,7 @@ export async function runScript(script: Script, options: RunOptions = {}): Promi
     throw error;
   }
   try {
-    return finish(runner.run(script), config.ignored);
+    return finish(runner.run(script), config);
   } finally {
     runner.engine.close();
   }
@@ -127,6 +132,9 @@ export class Runner {
   private started = false;
   private nextRemotePort = FIRST_REMOTE_PORT;
   private blocking: Blocking | undefined;
+  /** From the event with this number on the script only tidies up. */
+  private tidying = Number.POSITIVE_INFINITY;
+  private index = 0;
   /** Wake-ups at this instant. */
   private restless = 0;
   /** When the event before this one happened. */
@@ -151,6 +159,8 @@ export class Runner {
       remoteAddress: config.remoteAddress,
       port: config.port,
       congestion: config.congestion,
+      readsBeforeClose: relaxed && config.socketDefaults.dialect === "bsd",
+      defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,
       connecting: (connection) => this.connecting(connection),
       listening: () => {
@@ -169,8 +179,13 @@ export class Runner {
     // What the engine's clock says at the script's time 0.
     this.engine.advance(this.engineTime);
     if (script.init) this.recorder.add(0, "command", oneLine(script.init.text));
+    for (const setting of this.config.presumed) this.recorder.add(0, "note", `presumed: ${setting}`);
+    this.tidying = tidyingFrom(script);
     try {
-      for (const event of script.events) this.event(event);
+      for (const [index, event] of script.events.entries()) {
+        this.index = index;
+        this.event(event);
+      }
       this.awaitBlocking();
       return { status: "passed" };
     } catch (error) {
@@ -279,12 +294,12 @@ export class Runner {
     for (const bytes of this.engine.transmit(this.engineTime)) {
       const live = decode(bytes);
       const flow = live.protocol === TCP ? this.flowOf(live) : undefined;
-      if (flow) flow.lastSeq = live.seq;
       this.sent.push({ time: this.now, live });
       this.recorder.outbound(this.now, bytes, live, flow);
     }
     // The calls of a script look for themselves; events are only thrown away.
     this.engine.poll();
+    this.sockets.progress();
   }
 
   private inbound(packet: PacketAction): void {
@@ -297,6 +312,7 @@ export class Runner {
       destination: octets(localAddress),
     });
     this.started = true;
+    if (packet.kind === "tcp") this.sockets.arriving(flow.localPort, flow.remotePort);
     this.recorder.inbound(this.now, bytes, packet);
     this.engine.receive([bytes], this.engineTime);
     this.settle();
@@ -317,10 +333,12 @@ export class Runner {
   /** The connection of an inbound packet; one that opens a new connection makes it. */
   private inboundFlow(packet: TcpPacket): Flow {
     const { ports } = packet;
-    if (ports) {
-      const known = this.flows.get(`${ports.destination}:${ports.source}`);
-      if (known) return known;
-    } else if (this.underTest) return this.underTest;
+    const known = ports ? this.flows.get(`${ports.destination}:${ports.source}`) : this.underTest;
+    if (known) {
+      const opens = (packet.flags & (SYN | ACK | RST)) === SYN;
+      if (opens && known.localLive !== undefined && !this.find(known)) known.renew(packet.seq ?? 0);
+      return known;
+    }
     const flow = ports
       ? this.makeFlow(ports.destination, ports.source)
       : this.makeFlow(this.config.port, this.nextRemotePort++);
@@ -421,17 +439,23 @@ export class Runner {
   }
 
   private command(text: string): void {
-    const { sysctls, counts, unsupported } = understand(text);
-    if (unsupported !== undefined) throw new NotApplicable(unsupported);
+    const { sysctls, counts, unsupported, refused } = understand(text);
+    const tidies = this.index >= this.tidying;
+    const reason = unsupported ?? (tidies ? undefined : refused);
+    if (reason !== undefined) throw new NotApplicable(reason);
     this.recorder.add(this.now, "command", oneLine(text));
-    const late = this.started ? sysctls.find((sysctl) => this.changes(sysctl)) : undefined;
+    for (const [key, value] of sysctls) setDefault(this.config.socketDefaults, key, value);
+    const late = this.started && !tidies ? sysctls.find((sysctl) => this.changes(sysctl)) : undefined;
     if (late) throw new NotApplicable(`${late[0]} cannot be changed once packets have been exchanged`);
     for (const { state, count } of counts) {
       const wanted = state
         .toUpperCase()
         .replace(/^SYN_RCVD$/, "SYN_RECEIVED")
         .replaceAll("_", "-");
-      const got = this.engine.connections().filter(({ info }) => info.state === wanted).length;
+      const got =
+        wanted === "CLOSED"
+          ? this.sockets.closed()
+          : this.engine.connections().filter(({ info }) => info.state === wanted).length;
       if (got !== count) throw new Mismatch(`expected ${count} connections in ${state}, got ${got}`);
     }
   }
@@ -446,7 +470,7 @@ export class Runner {
 
   private code(text: string): void {
     const info = this.find(this.underTest);
-    const { failed, skipped } = judge(text, (name) => infoName(name, info), this.variables);
+    const { failed, skipped } = judge(text, (name) => infoName(name, info, this.config), this.variables);
     this.recorder.add(this.now, "code", oneLine(text));
     for (const reason of skipped) {
       this.skippedAssertions.push(`line ${this.line}: ${reason}`);

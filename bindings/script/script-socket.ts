@@ -1,6 +1,8 @@
+import { DEFAULT_SETTINGS } from "../settings.ts";
 import type { Connection, Listener, State, UdpSocket } from "../types.ts";
+import { applyListenerOption, applyOption } from "./apply-option.ts";
 import { errnoOf } from "./outcome.ts";
-import { applyOption } from "./socket-options.ts";
+import type { SocketDefaults } from "./socket-defaults.ts";
 
 /** States in which the peer's end of stream has been received. */
 const PEER_FINISHED = new Set<State>(["CLOSE-WAIT", "LAST-ACK", "CLOSING", "TIME-WAIT"]);
@@ -24,27 +26,59 @@ export class ScriptSocket {
   /** Seconds; undefined: off. */
   linger: number | undefined;
   lowWater = 1;
+  /** Text that may wait unsent before it is no longer writable; 0: as much as there is room for. */
+  notsentLowat: number;
+  /** SO_OOBINLINE. */
+  urgentInLine = false;
+  /** Octets the program has read. */
+  taken = 0;
+  /** How many had to be read to reach the urgent octet that was taken out of its turn. */
+  urgentTaken: number | undefined;
+  /** recvmsg() tells how much is left to read. */
+  tellsUnread = false;
+  /** First and last local port that connect() may choose. */
+  portRange: readonly [number, number] | undefined;
   congestion: string;
+  readonly defaults: SocketDefaults;
+  /** Seconds in which a connection must come about. */
+  keepInit: number;
   /** Options as set, by level and number. */
   readonly values = new Map<string, number>();
   /** Options for the engine, those of a listener for the connections it accepts as well. */
   private readonly wanted = new Map<string, unknown>();
   private holding = false;
+  /** Corked, but for what was written before TCP_NODELAY was set: that goes. */
+  private uncorked = false;
+  /** The time for a connection to come about is running. */
+  private opening = false;
   /** The connection's error has been told to the program, which happens once. */
   private errorTold = false;
 
-  constructor(nonblocking: boolean, congestion: string, datagrams = false) {
+  constructor(nonblocking: boolean, congestion: string, defaults: SocketDefaults, datagrams = false) {
     this.datagrams = datagrams;
     this.nonblocking = nonblocking;
     this.congestion = congestion;
+    this.defaults = defaults;
+    this.keepInit = defaults.keepInit;
+    this.notsentLowat = defaults.notsentLowat;
+    const { keepIdle, keepInterval, keepCount } = defaults;
+    if (keepIdle !== DEFAULT_SETTINGS.tcpKeepaliveTime) this.wanted.set("keepAliveIdle", keepIdle);
+    if (keepInterval !== DEFAULT_SETTINGS.tcpKeepaliveIntvl)
+      this.wanted.set("keepAliveInterval", keepInterval);
+    if (keepCount !== DEFAULT_SETTINGS.tcpKeepaliveProbes) this.wanted.set("keepAliveCount", keepCount);
   }
 
   setOption(name: string, value: unknown): void {
-    if (this.connection) applyOption(this.connection, name, value);
+    if (this.connection) {
+      this.uncorked = name === "noDelay" && value === true && this.wanted.get("cork") === true;
+      if (this.uncorked) applyOption(this.connection, "cork", false);
+      applyOption(this.connection, name, value);
+    }
+    if (this.listener) applyListenerOption(this.listener, name, value);
     this.wanted.set(name, value);
   }
 
-  /** MSG_MORE: what is written waits for more, until something is written without it. */
+  /** MSG_MORE: what is written waits for more, until something is written without it or something arrives. */
   holdBack(more: boolean): void {
     if (more === this.holding || this.wanted.get("cork") === true) return;
     this.holding = more;
@@ -57,12 +91,50 @@ export class ScriptSocket {
     for (const [name, value] of this.wanted) applyOption(connection, name, value);
   }
 
+  /** The connection is being opened: it must come about in time. */
+  open(connection: Connection): void {
+    this.adopt(connection);
+    this.connecting = true;
+    this.limitOpening();
+  }
+
+  limitOpening(): void {
+    if (!this.connecting || !this.connection || this.keepInit === 0) return;
+    this.opening = true;
+    applyOption(this.connection, "userTimeout", this.keepInit * 1000);
+  }
+
+  /** The stack has sent what it wanted to. Once a connection has come about, what was for its beginning is over. */
+  progress(): void {
+    if (this.uncorked && this.connection) applyOption(this.connection, "cork", true);
+    this.uncorked = false;
+    if (!this.opening || /^SYN/.test(this.state)) return;
+    this.opening = false;
+    if (this.state !== "CLOSED")
+      applyOption(this.connection!, "userTimeout", this.wanted.get("userTimeout") ?? 0);
+  }
+
+  listen(listener: Listener): void {
+    this.listener = listener;
+    for (const [name, value] of this.wanted) applyListenerOption(listener, name, value);
+  }
+
   /** Options that this one's connections begin with. */
   inherit(from: ScriptSocket): void {
     for (const [name, value] of from.wanted) this.wanted.set(name, value);
     for (const [key, value] of from.values) this.values.set(key, value);
     this.linger = from.linger;
     this.lowWater = from.lowWater;
+    this.notsentLowat = from.notsentLowat;
+    this.tellsUnread = from.tellsUnread;
+    this.keepInit = from.keepInit;
+  }
+
+  /** Whether text written now would be sent before long enough that more is welcome. */
+  get hasRoom(): boolean {
+    const { connection, notsentLowat } = this;
+    if (!connection || connection.writable === 0) return false;
+    return notsentLowat === 0 || connection.info().notsentBytes < notsentLowat;
   }
 
   forget(): void {
@@ -86,6 +158,12 @@ export class ScriptSocket {
     const errno = this.pendingError;
     if (errno !== undefined) this.errorTold = true;
     return errno;
+  }
+
+  /** Octets to read, and one where none is left and the peer has no more to say. */
+  get unread(): number {
+    const readable = this.connection?.readable ?? 0;
+    return readable === 0 && PEER_FINISHED.has(this.state) ? 1 : readable;
   }
 
   /** Whether the peer has no more to say and all of it was read. */

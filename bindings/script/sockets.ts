@@ -3,10 +3,13 @@ import type { Connection, Engine, State } from "../types.ts";
 import type { Call, Expr } from "./ast.ts";
 import * as c from "./constants.ts";
 import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "./datagrams.ts";
+import { getSocketOption } from "./option-values.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
 import { ScriptSocket } from "./script-socket.ts";
-import { getSocketOption, setSocketOption } from "./socket-options.ts";
-import { exprText, field, numberOf, required, vectorLength } from "./values.ts";
+import type { SocketDefaults } from "./socket-defaults.ts";
+import { setSocketOption } from "./socket-options.ts";
+import { afterMark, atMark, markEnd, receiveUrgent, urgentWaits } from "./urgent.ts";
+import { exprText, field, isNull, numberOf, required, vectorLength } from "./values.ts";
 
 /** What system calls need to know of the world, and what it must know of them. */
 export interface World {
@@ -14,6 +17,10 @@ export interface World {
   readonly remoteAddress: string;
   readonly port: number;
   readonly congestion: string;
+  /** The program of a script whose stack does not reset for it reads everything before it closes. */
+  readonly readsBeforeClose: boolean;
+  /** What a socket made now begins with: its own to keep. */
+  defaults(): SocketDefaults;
   /** Microseconds since the script began. */
   now(): number;
   connecting(connection: Connection): void;
@@ -30,6 +37,20 @@ const CHUNK = 65536;
 
 /** States in which no connection can be accepted. */
 export const NOT_WAITING: ReadonlySet<State> = new Set(["SYN-SENT", "SYN-RECEIVED", "CLOSED", "TIME-WAIT"]);
+
+/** In which way the control messages of recvmsg() are not those expected. */
+function controlMismatch(control: Expr | undefined, socket: ScriptSocket): string | undefined {
+  if (control?.kind !== "list") return undefined;
+  for (const message of control.items) {
+    const [level, type] = ["cmsg_level", "cmsg_type"].map((name) => numberOf(field(message, name)));
+    if (level !== c.SOL_TCP || type !== c.TCP_CM_INQ)
+      throw new Unsupported(`no control message ${exprText(message)}`);
+    const wanted = numberOf(field(message, "cmsg_data"));
+    const got = socket.tellsUnread ? socket.unread : undefined;
+    if (wanted !== got) return `the control message says ${got ?? "nothing"}, expected ${wanted}`;
+  }
+  return undefined;
+}
 
 /** Nothing to wait for. */
 const at = (attempt: () => Outcome | undefined): Pending => ({ attempt });
@@ -107,6 +128,26 @@ export class Sockets {
       .length;
   }
 
+  /** Sockets that are no connection, or no longer one. */
+  closed(): number {
+    return [...this.table.values()].filter(
+      ({ datagrams, listener, state }) => !datagrams && !listener && state === "CLOSED",
+    ).length;
+  }
+
+  /** Something arrives for a connection: what waited for more may go, if the engine sends it. */
+  arriving(localPort: number, remotePort: number): void {
+    for (const socket of this.table.values()) {
+      const { connection } = socket;
+      if (connection?.localPort === localPort && connection.remotePort === remotePort) socket.holdBack(false);
+    }
+  }
+
+  /** The stack has done something: what concerned the opening of connections may be over. */
+  progress(): void {
+    for (const socket of this.table.values()) socket.progress();
+  }
+
   private find(expr: Expr | undefined): ScriptSocket | undefined {
     return this.table.get(required(expr, "a file descriptor"));
   }
@@ -130,12 +171,15 @@ export class Sockets {
   private socket({ args, result }: Call): Pending {
     const type = required(args[1], "a socket type");
     const protocol = numberOf(args[2]) ?? 0;
+    const streams = (type & 15) === c.SOCK_STREAM;
+    if (streams && protocol === c.SOL_UDP) return at(() => fail("EPROTONOSUPPORT"));
     const datagrams = (type & 15) === c.SOCK_DGRAM && (protocol === 0 || protocol === c.SOL_UDP);
-    if (!datagrams && ((type & 15) !== c.SOCK_STREAM || (protocol !== 0 && protocol !== c.SOL_TCP)))
+    if (!datagrams && !(streams && (protocol === 0 || protocol === c.SOL_TCP)))
       throw new Unsupported(`no socket of type ${exprText(args[1])}, ${exprText(args[2])}`);
     const { congestion } = this.world;
+    const nonblocking = (type & c.SOCK_NONBLOCK) !== 0;
     return at(() =>
-      this.enter(result, new ScriptSocket((type & c.SOCK_NONBLOCK) !== 0, congestion, datagrams)),
+      this.enter(result, new ScriptSocket(nonblocking, congestion, this.world.defaults(), datagrams)),
     );
   }
 
@@ -155,10 +199,8 @@ export class Sockets {
       if (socket.listener) return ok();
       try {
         const most = 0x7fffffff;
-        socket.listener = this.world.engine.listen({
-          port: socket.port ?? 0,
-          backlog: backlog < 0 ? most : backlog,
-        });
+        const options = { port: socket.port ?? 0, backlog: backlog < 0 ? most : backlog };
+        socket.listen(this.world.engine.listen(options));
       } catch (error) {
         return fail(errnoOf(error));
       }
@@ -175,7 +217,8 @@ export class Sockets {
       if (!socket.listener) return fail("EINVAL");
       const connection = socket.listener.accept();
       if (!connection) return socket.nonblocking ? fail("EAGAIN") : undefined;
-      const accepted = new ScriptSocket((flags & c.SOCK_NONBLOCK) !== 0, socket.congestion);
+      const nonblocking = (flags & c.SOCK_NONBLOCK) !== 0;
+      const accepted = new ScriptSocket(nonblocking, socket.congestion, socket.defaults);
       accepted.inherit(socket);
       accepted.adopt(connection);
       this.accepted.push(connection);
@@ -210,17 +253,29 @@ export class Sockets {
   }
 
   private open(socket: ScriptSocket, target: Expr | undefined): Outcome | undefined {
-    const { engine, remoteAddress } = this.world;
-    const remotePort = this.portOf(target);
     try {
-      const local = socket.port === undefined ? {} : { localPort: socket.port };
-      const connection = engine.connect({ remoteAddress, remotePort, ...local });
+      const connection = this.dial(socket, this.portOf(target));
       this.world.connecting(connection);
-      socket.adopt(connection);
-      socket.connecting = true;
+      socket.open(connection);
       return undefined;
     } catch (error) {
       return fail(errnoOf(error));
+    }
+  }
+
+  /** Connect from the socket's port, from one of the range it was given, or from one of the engine's choice. */
+  private dial({ port, portRange }: ScriptSocket, remotePort: number): Connection {
+    const { engine, remoteAddress } = this.world;
+    const from = (local: { localPort?: number }) => engine.connect({ remoteAddress, remotePort, ...local });
+    if (port !== undefined) return from({ localPort: port });
+    if (!portRange) return from({});
+    for (let localPort = portRange[0]; ; localPort++) {
+      try {
+        return from({ localPort });
+      } catch (error) {
+        // This one is in use; with the last one in use there is none.
+        if (localPort >= portRange[1] || errnoOf(error) !== "EADDRINUSE") throw error;
+      }
     }
   }
 
@@ -251,21 +306,25 @@ export class Sockets {
     if (flags & c.MSG_ERRQUEUE) throw new Unsupported("the stack has no error queue");
     const socket = this.find(args[0]);
     if (socket?.datagrams) return receiveDatagram(socket, this.world, length, flags);
+    const message = args[1];
     let done = 0;
     return at(() => {
       if (!socket) return fail("EBADF");
       if (!socket.connection) return fail("ENOTCONN");
+      if (flags & c.MSG_OOB) return receiveUrgent(socket, flags);
       const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
       const enough = Math.min(length, flags & c.MSG_WAITALL ? length : socket.lowWater);
-      const { readable } = socket.connection;
+      afterMark(socket);
+      const readable = markEnd(socket, socket.connection.readable);
+      if (isNull(message) && length > 0 && readable > 0) return fail("EFAULT");
       if (flags & c.MSG_PEEK && readable > 0) return ok(Math.min(readable, length));
       if (length === 0) return ok();
       if (waits && done + readable < enough && !socket.atEnd && !socket.connection.error) return undefined;
-      const taken = this.take(socket, length - done);
+      const taken = this.take(socket, markEnd(socket, length - done));
       if (typeof taken !== "number") return done > 0 ? ok(done) : taken;
       done += taken;
       if (taken === 0 && !socket.atEnd && done === 0) return waits ? undefined : fail("EAGAIN");
-      return ok(done);
+      return ok(done, controlMismatch(field(message, "msg_control"), socket));
     });
   }
 
@@ -278,6 +337,7 @@ export class Sockets {
         const got = connection.read(this.into.subarray(0, Math.min(CHUNK, length - done)));
         if (got <= 0) break;
         done += got;
+        socket.taken += got;
       }
     } catch (error) {
       const errno = socket.takeError();
@@ -303,13 +363,15 @@ export class Sockets {
       const connection = socket.connection;
       const errno = socket.takeError();
       if (errno !== undefined) return done > 0 ? ok(done) : fail(errno);
+      if (isNull(args[1]) && length > 0 && connection && !connection.error) return fail("EFAULT");
       if (!connection || connection.error || socket.writeShut) return fail("EPIPE");
       const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
       if (connection.state === "SYN-SENT") return waits ? undefined : fail("EAGAIN");
       if (flags & c.MSG_MORE) socket.holdBack(true);
       try {
         while (done < length) {
-          const taken = connection.write(this.zeros.subarray(0, Math.min(CHUNK, length - done)));
+          const chunk = this.zeros.subarray(0, Math.min(CHUNK, length - done));
+          const taken = connection.write(chunk, { urgent: (flags & c.MSG_OOB) !== 0 });
           if (taken === 0) break;
           done += taken;
         }
@@ -332,6 +394,7 @@ export class Sockets {
     socket.udp?.close();
     const { connection, linger } = socket;
     if (!connection) return at(() => ok());
+    if (this.world.readsBeforeClose && connection.readable > 0) this.take(socket, connection.readable);
     if (linger === 0) connection.abort();
     else connection.close();
     if (linger === undefined || linger === 0 || socket.nonblocking) return at(() => ok());
@@ -377,6 +440,7 @@ export class Sockets {
       [c.SIOCINQ]: () => socket.connection!.readable,
       [c.SIOCOUTQ]: () => socket.connection!.unacked,
       [c.SIOCOUTQNSD]: () => socket.connection!.info().notsentBytes,
+      [c.SIOCATMARK]: () => (atMark(socket) ? 1 : 0),
     };
     const value = values[request]?.();
     if (value === undefined) throw new Unsupported(`no ioctl() ${exprText(args[1])}`);
@@ -425,7 +489,8 @@ export class Sockets {
     if (connection.readable >= socket.lowWater || readShut || connection.error) ready |= input;
     if (readShut) ready |= c.POLLRDHUP;
     if (connection.state === "CLOSED" || (readShut && writeShut)) ready |= c.POLLHUP;
-    if (connection.state !== "SYN-SENT" && (connection.writable > 0 || writeShut)) ready |= output;
+    if (urgentWaits(socket)) ready |= c.POLLPRI;
+    if (connection.state !== "SYN-SENT" && (socket.hasRoom || writeShut)) ready |= output;
     return ready;
   }
 }

@@ -46,6 +46,11 @@ export function vectorLength(expr: Expr | undefined): number {
   }, 0);
 }
 
+/** A buffer that is not there. */
+export function isNull(expr: Expr | undefined): boolean {
+  return expr?.kind === "word" ? expr.name === "NULL" : expr?.kind === "number" && expr.value === 0;
+}
+
 export function exprText(expr: Expr | undefined): string {
   switch (expr?.kind) {
     case undefined:

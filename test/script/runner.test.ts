@@ -42,7 +42,7 @@ describe("verdicts name the line, what was expected and what came", () => {
       8,
       /does not hold: assert tcpi_snd_mss == 5 \(tcpi_snd_mss is 1460\)/,
     ],
-    ["+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0", 8, /the stack has no SO_ZEROCOPY/],
+    ["+0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMP, [1], 4) = 0", 8, /the stack has no SO_TIMESTAMP/],
     ["+0 frobnicate(4) = 0", 8, /no such system call: frobnicate/],
     ["+0 read(4, ..., BOGUS) = 0", 8, /unknown name BOGUS/],
     ["+0 `sockstat | grep -c TIME_WAIT | grep 2`", 8, /expected 2 connections in TIME_WAIT, got 0/],
@@ -56,7 +56,10 @@ describe("what this stack has no place for is skipped, with the reason", () => {
   it.each([
     ["+0 epoll_create(1) = 5", "not applicable: epoll_create()"],
     ["+0 `tc qdisc add dev tun0 root fq`", "not applicable: tc qdisc add dev tun0 root fq"],
-    ["+0 `sysctl -q net.ipv4.tcp_syn_retries=1`", "tcp_syn_retries cannot be changed"],
+    [
+      "+0 `sysctl -q net.ipv4.tcp_syn_retries=1`\n+1 < . 1:1(0) ack 1 win 5",
+      "tcp_syn_retries cannot be changed",
+    ],
     ["+0 `./frobnicate --hard`", "command not supported: ./frobnicate --hard"],
   ])("%j", async (source, reason) => {
     const { verdict } = await run(CONNECTED + source);
