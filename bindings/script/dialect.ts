@@ -14,7 +14,8 @@ const RECEIVE_SPACE = 65536;
 /** The dialect of a script, by the names it uses and by what it says of things it never set. */
 export function dialectOf(script: Script): Dialect {
   const commands = [script.init, script.cleanup];
-  if (commands.some((command) => command && COMMAND.test(command.text))) return "bsd";
+  const words = [...script.title, ...commands.map((command) => command?.text ?? "")];
+  if (words.some((text) => COMMAND.test(text))) return "bsd";
   let sized = false;
   for (const event of script.events) {
     if (tells(event, sized)) return "bsd";

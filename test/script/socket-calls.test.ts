@@ -1,0 +1,190 @@
+import { describe, expect, it } from "vitest";
+import { SynwaveError } from "../../bindings/errors.ts";
+import { ScriptSocket } from "../../bindings/script/script-socket.ts";
+import { socketDefaults } from "../../bindings/script/socket-defaults.ts";
+import type { Listener } from "../../bindings/types.ts";
+import { BIND, CONNECTED, LISTEN, passed, run } from "./run.ts";
+
+/** A script that goes on from an accepted connection, descriptor 4, passes. */
+const passes = async (source: string, before = CONNECTED) =>
+  expect((await run(before + source)).verdict).toEqual(passed);
+const fails = async (source: string, message: RegExp, before = CONNECTED) =>
+  expect((await run(before + source)).verdict).toMatchObject({
+    status: "failed",
+    message: expect.stringMatching(message),
+  });
+
+describe("TCP_INQ: recvmsg() says how much is left", () => {
+  const receive = (length: number, left: number | string) =>
+    `+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., ${length}}], msg_flags=0,
+      msg_control=[{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=${left}}]}, 0) = ${length}\n`;
+  const text =
+    "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 < . 1:1001(1000) ack 1 win 5\n+0 > . 1:1(0) ack 1001\n";
+  const fin = "+0 < F. 1001:1001(0) ack 1 win 5\n+0 > . 1:1(0) ack 1002\n";
+
+  it("octets", () => passes(`${text}${receive(300, 700)}${receive(700, 0)}`));
+  it("one more when there is none and the peer has finished", () =>
+    passes(`${text}${fin}${receive(300, 700)}${receive(700, 1)}`));
+  it("it is compared", () => fails(`${text}${receive(300, 701)}`, /control message says 700, expected 701/));
+  it("and said only where it was asked for", () =>
+    fails(`${text.replace("[1]", "[0]")}${receive(300, 700)}`, /says nothing, expected 700/));
+  it("getsockopt() knows", () =>
+    passes(
+      "+0 setsockopt(4, SOL_TCP, TCP_INQ, [1], 4) = 0\n+0 getsockopt(4, SOL_TCP, TCP_INQ, [1], [4]) = 0",
+    ));
+  it("other messages there are none of", () =>
+    fails(text + receive(300, 700).replace("TCP_CM_INQ", "SO_TIMESTAMP"), /no control message/));
+});
+
+describe("a buffer that is not there", () => {
+  it.each(["write(4, NULL, 10)", "send(4, NULL, 10, 0)", "sendto(4, NULL, 10, 0, ..., ...)"])("%s", (call) =>
+    passes(`+0 ${call} = -1 EFAULT`),
+  );
+  it.each(["read(4, NULL, 10)", "recv(4, NULL, 10, 0)", "recvfrom(4, NULL, 10, 0, ..., ...)"])(
+    "%s, once there is text, which stays",
+    (call) =>
+      passes(
+        `+0 < . 1:11(10) ack 1 win 5\n+0 > . 1:1(0) ack 11\n+0 ${call} = -1 EFAULT\n+0 read(4, ..., 20) = 10`,
+      ),
+  );
+  it("of no length is none", () => passes("+0 write(4, NULL, 0) = 0"));
+});
+
+describe("MSG_MORE", () => {
+  const nodelay = "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n";
+
+  it("holds what is written back until something is written without it", () =>
+    passes(
+      `${nodelay}+0 send(4, ..., 10, MSG_MORE) = 10\n+.1 send(4, ..., 10, 0) = 10\n+0 > P. 1:21(20) ack 1`,
+    ));
+  it("or until an ACK lets Nagle decide", () =>
+    passes(`+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n+0 send(4, ..., 20, MSG_MORE) = 20
+      +.05 < . 1:1(0) ack 11 win 65535\n+0 > P. 11:31(20) ack 1`));
+  it("or for 200 ms", () =>
+    passes(`${nodelay}+0 send(4, ..., 10, MSG_MORE) = 10\n+.2~+.22 > P. 1:11(10) ack 1`));
+  it("TCP_CORK it leaves alone", () =>
+    passes(`+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1
+      +0 setsockopt(4, SOL_TCP, TCP_CORK, [1], 4) = 0\n+0 send(4, ..., 20, MSG_MORE) = 20
+      +.05 < . 1:1(0) ack 11 win 65535\n+.19~+.21 > P. 11:31(20) ack 1`));
+  it("TCP_NODELAY lets out what a cork holds, once", () =>
+    passes(`+0 setsockopt(4, SOL_TCP, TCP_CORK, [1], 4) = 0\n+0 write(4, ..., 10) = 10\n+.01 ${nodelay.slice(3)}
+      +0 > P. 1:11(10) ack 1\n+0 write(4, ..., 10) = 10\n+.01 < . 1:1(0) ack 11 win 65535\n+.19~+.21 > P. 11:21(10) ack 1`));
+});
+
+describe("urgent text", () => {
+  const arrives = "+0 < PU. 1:101(100) ack 1 win 65535 urg 50\n+0 > . 1:1(0) ack 101\n";
+  const mark = (value: number) => `+0 ioctl(4, SIOCATMARK, [${value}]) = 0\n`;
+
+  it("send() with MSG_OOB says where it ends", () =>
+    passes("+0 send(4, ..., 10, MSG_OOB) = 10\n+0 > PU. 1:11(10) ack 1 urg 10"));
+  it("reading ends before it, and goes on behind it", () =>
+    passes(`${arrives}${mark(0)}+0 read(4, ..., 200) = 49\n${mark(1)}+0 recv(4, ..., 1, MSG_OOB) = 1
+      +0 read(4, ..., 200) = 50\n${mark(0)}`));
+  it("it is taken once, and only where it is", () =>
+    passes(`+0 recv(4, ..., 1, MSG_OOB) = -1 EINVAL\n${arrives}+0 recv(4, ..., 1, MSG_OOB) = 1
+      +0 recv(4, ..., 1, MSG_OOB) = -1 EINVAL\n+0 read(4, ..., 200) = 49\n+0 read(4, ..., 200) = 50`));
+  it("what has not come yet is waited for", () =>
+    passes(
+      "+0 < U. 1:11(10) ack 1 win 65535 urg 50\n+0 > . 1:1(0) ack 11\n+0 recv(4, ..., 1, MSG_OOB) = -1 EAGAIN",
+    ));
+  it("poll() tells of it", () =>
+    passes(`${arrives}+0 poll([{fd=4, events=POLLPRI, revents=POLLPRI}], 1, 0) = 1\n+0 recv(4, ..., 1, MSG_OOB) = 1
+      +0 poll([{fd=4, events=POLLPRI, revents=0}], 1, 0) = 0`));
+  it("SO_OOBINLINE leaves it in its place", () =>
+    passes(`+0 setsockopt(4, SOL_SOCKET, SO_OOBINLINE, [1], 4) = 0\n${arrives}+0 recv(4, ..., 1, MSG_OOB) = -1 EINVAL
+      +0 read(4, ..., 200) = 100`));
+});
+
+describe("options", () => {
+  it("that change nothing are taken, and told", () =>
+    passes(`+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], [4]) = 0
+      +0 setsockopt(4, SOL_IP, IP_MTU_DISCOVER, [IP_PMTUDISC_DONT], 1) = 0
+      +0 setsockopt(4, SOL_IP, IP_BIND_ADDRESS_NO_PORT, [1], 4) = 0
+      +0 send(4, ..., 10, MSG_ZEROCOPY) = 10\n+0 > P. 1:11(10) ack 1`));
+  it("names of code points", () =>
+    passes(`+0 setsockopt(4, IPPROTO_IP, IP_TOS, [IPTOS_DSCP_AF21], 4) = 0\n+0 write(4, ..., 10) = 10
+      +0 > [tos 0x48] P. 1:11(10) ack 1\n+0 setsockopt(4, IPPROTO_IP, IP_TOS, [IPTOS_DSCP_EF], 4) = 0
+      +0 getsockopt(4, IPPROTO_IP, IP_TOS, [0xb8], [4]) = 0\n+0 setsockopt(4, IPPROTO_IP, IP_TOS, [IPTOS_DSCP_CS7], 4) = 0
+      +0 getsockopt(4, IPPROTO_IP, IP_TOS, [0xe0], [4]) = 0`));
+  it("IP_LOCAL_PORT_RANGE chooses the port, another one while it is taken", async () => {
+    const connect = (
+      fd: number,
+      range: string,
+    ) => `+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = ${fd}
+      +0 setsockopt(${fd}, SOL_IP, IP_LOCAL_PORT_RANGE, [${range}], 4) = 0
+      +0 connect(${fd}, ..., ...) = -1 `;
+    const two = "0x9c419c40";
+    await passes(
+      `${connect(5, two)}EINPROGRESS\n+0 > 40000 > 8080 S 0:0(0) <...>\n${connect(6, two)}EINPROGRESS
+       +0 > 40001 > 8080 S 0:0(0) <...>\n${connect(7, two)}EADDRINUSE`,
+      "0 `true`\n",
+    );
+  });
+  it("TCP_NOTSENT_LOWAT: writable while less than that is unsent", () =>
+    passes(
+      `+0 setsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], 4) = 0
+      +0 getsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], [4]) = 0\n+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
+      +0 write(4, ..., 16400) = 16384\n+0 > . 1:14601(14600) ack 1
+      +0 poll([{fd=4, events=POLLOUT, revents=0}], 1, 0) = 0
+      +.1 < . 1:1(0) ack 1461 win 65535\n+0 > P. 14601:16385(1784) ack 1
+      +0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1`,
+      CONNECTED.replace("0 socket", '0 `sysctl net.ipv4.tcp_wmem="4096 16384 16384"`\n+0 socket'),
+    ));
+  it("of a listener are applied to what it accepts", async () => {
+    await passes(
+      `+0 setsockopt(3, SOL_IP, IP_TTL, [7], 4) = 0\n+0 listen(3, 1) = 0\n+0 < S 0:0(0) win 65535 <mss 1460>
+       +0 > S. 0:0(0) ack 1 <...>\n+.1 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4
+       +0 write(4, ..., 10) = 10\n+0 > [ttl 7] P. 1:11(10) ack 1`,
+      BIND,
+    );
+  });
+});
+
+describe("options of a listener's", () => {
+  const listening = (setOption?: (name: string, value: unknown) => void) => {
+    const socket = new ScriptSocket(false, "reno", socketDefaults("linux"));
+    socket.setOption("dscp", 8);
+    socket.listen({ port: 8080, setOption } as unknown as Listener);
+    socket.setOption("maxSegment", 1100);
+    return socket;
+  };
+  it("are the engine's affair where its listeners have options", () => {
+    const set: unknown[] = [];
+    listening((name, value) => set.push([name, value]));
+    expect(set).toEqual([
+      ["dscp", 8],
+      ["maxSegment", 1100],
+    ]);
+  });
+  it("are kept for what is accepted where they have none, or not this one", () => {
+    expect(() => listening()).not.toThrow();
+    const refuse = (name: string) => {
+      throw new SynwaveError("EINVAL", `unknown option ${name}`);
+    };
+    expect(() => listening(refuse)).not.toThrow();
+  });
+});
+
+describe("sockets", () => {
+  it("of streams over UDP there are none", () =>
+    passes("+0 socket(..., SOCK_STREAM, IPPROTO_UDP) = -1 EPROTONOSUPPORT"));
+});
+
+describe("--mss", () => {
+  const source = `${CONNECTED}+0 < . 1:5001(5000) ack 1 win 65535\n+0 > . 1:1(0) ack 5001
+    +0 %{ assert tcpi_rcv_mss == 1000 }%`;
+  it("says what a packet longer than the network's is a multiple of", async () => {
+    expect((await run(`--mss=1000\n${source}`)).verdict).toEqual(passed);
+    expect((await run(source)).verdict.status).toBe("failed");
+  });
+});
+
+describe("a connection between the ports of one that is over", () => {
+  it("has numbers of its own", () =>
+    passes(
+      `+0 < S 0:0(0) win 5 <mss 1460>\n+0 > S. 0:0(0) ack 1 <...>\n+.1 < R 1:1(0) win 5
+       +.1 < S 700:700(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 701 <...>\n+.1 < . 1:1(0) ack 1 win 65535
+       +0 accept(3, ..., ...) = 4\n+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1`,
+      LISTEN,
+    ));
+});
