@@ -62,6 +62,7 @@ export const MSG_WAITALL = 0x100;
 export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
+export const MSG_ZEROCOPY = 0x4000000;
 export const MSG_FASTOPEN = 0x20000000;
 export const POLLIN = 1;
 export const POLLPRI = 2;
@@ -76,6 +77,10 @@ export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
 export const SIOCATMARK = 0x8905;
 export const TCP_CM_INQ = 36;
+export const IP_RECVERR = 11;
+export const IPV6_RECVERR = 25;
+export const SO_EE_ORIGIN_ZEROCOPY = 5;
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1;
 export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
 export const SOL_UDP = 17;
@@ -123,7 +128,7 @@ const NAMES: Readonly<Record<string, number>> = {
   MSG_ERRQUEUE,
   MSG_NOSIGNAL,
   MSG_MORE,
-  MSG_ZEROCOPY: 0x4000000,
+  MSG_ZEROCOPY,
   MSG_FASTOPEN,
   MSG_CMSG_CLOEXEC: 0x40000000,
   POLLIN,
@@ -208,7 +213,7 @@ const NAMES: Readonly<Record<string, number>> = {
   IP_TTL: 2,
   IP_RECVTOS: 13,
   IP_MTU_DISCOVER: 10,
-  IP_RECVERR: 11,
+  IP_RECVERR,
   IP_MTU: 14,
   IP_FREEBIND: 15,
   IP_MINTTL: 21,
@@ -220,7 +225,9 @@ const NAMES: Readonly<Record<string, number>> = {
   IP_LOCAL_PORT_RANGE: 51,
   IPV6_MTU_DISCOVER: 23,
   IPV6_V6ONLY: 26,
-  IPV6_RECVERR: 25,
+  IPV6_RECVERR,
+  SO_EE_ORIGIN_ZEROCOPY,
+  SO_EE_CODE_ZEROCOPY_COPIED,
   IPV6_TCLASS: 67,
   IPV6_UNICAST_HOPS: 16,
   TCP_FO_COOKIE: 1,

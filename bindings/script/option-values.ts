@@ -61,6 +61,7 @@ const VALUES: Readonly<Record<string, (socket: ScriptSocket, set: number | undef
   [socketOption("SO_TYPE")]: () => SOCK_STREAM,
   [socketOption("SO_ACCEPTCONN")]: (socket) => (socket.listener ? 1 : 0),
   [socketOption("SO_OOBINLINE")]: (socket) => (socket.urgentInLine ? 1 : 0),
+  [socketOption("SO_ZEROCOPY")]: (socket) => (socket.zeroCopy ? 1 : 0),
   [LOW_WATER]: (socket) => socket.lowWater,
   [CONGESTION]: (socket) => socket.congestion,
   [tcpOption("TCP_MAXSEG")]: segmentSize,

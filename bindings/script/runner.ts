@@ -159,6 +159,7 @@ export class Runner {
       remoteAddress: config.remoteAddress,
       port: config.port,
       congestion: config.congestion,
+      family: config.family,
       readsBeforeClose: relaxed && config.socketDefaults.dialect === "bsd",
       defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,

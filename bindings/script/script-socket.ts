@@ -1,6 +1,7 @@
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import type { Connection, Listener, State, UdpSocket } from "../types.ts";
 import { applyListenerOption, applyOption } from "./apply-option.ts";
+import { ErrorQueue } from "./error-queue.ts";
 import { errnoOf } from "./outcome.ts";
 import type { SocketDefaults } from "./socket-defaults.ts";
 
@@ -30,6 +31,11 @@ export class ScriptSocket {
   notsentLowat: number;
   /** SO_OOBINLINE. */
   urgentInLine = false;
+  /** SO_ZEROCOPY: sends with MSG_ZEROCOPY are told of. */
+  zeroCopy = false;
+  readonly errorQueue = new ErrorQueue();
+  /** Octets the program has written. */
+  written = 0;
   /** Octets the program has read. */
   taken = 0;
   /** How many had to be read to reach the urgent octet that was taken out of its turn. */
@@ -108,6 +114,9 @@ export class ScriptSocket {
   progress(): void {
     if (this.uncorked && this.connection) applyOption(this.connection, "cork", true);
     this.uncorked = false;
+    const { connection } = this;
+    if (connection)
+      this.errorQueue.acknowledged(this.written - (connection.state === "CLOSED" ? 0 : connection.unacked));
     if (!this.opening || /^SYN/.test(this.state)) return;
     this.opening = false;
     if (this.state !== "CLOSED")
@@ -127,6 +136,7 @@ export class ScriptSocket {
     this.lowWater = from.lowWater;
     this.notsentLowat = from.notsentLowat;
     this.tellsUnread = from.tellsUnread;
+    this.zeroCopy = from.zeroCopy;
     this.keepInit = from.keepInit;
   }
 

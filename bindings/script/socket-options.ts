@@ -38,13 +38,12 @@ export const ENGINE: Readonly<
   },
 };
 
-/** Options that change nothing here: no other program competes for ports, text is always copied, and path MTU discovery
+/** Options that change nothing here: no other program competes for ports, and path MTU discovery
  * is part of the stack. */
 export const HARMLESS = new Set([
   ...["SO_DEBUG", "SO_REUSEADDR", "SO_REUSEPORT", "SO_PRIORITY", "SO_MARK", "SO_INCOMING_CPU"].map(
     socketOption,
   ),
-  socketOption("SO_ZEROCOPY"),
   option(SOL_IP, "IP_MTU_DISCOVER"),
   option(SOL_IPV6, "IPV6_MTU_DISCOVER"),
   option(SOL_IP, "IP_BIND_ADDRESS_NO_PORT"),
@@ -62,6 +61,9 @@ export const CONGESTION = tcpOption("TCP_CONGESTION");
 const OWN: Readonly<Record<string, (socket: ScriptSocket, value: number) => void>> = {
   [socketOption("SO_RCVLOWAT")]: (socket, value) => {
     socket.lowWater = Math.max(1, value);
+  },
+  [socketOption("SO_ZEROCOPY")]: (socket, value) => {
+    socket.zeroCopy = value !== 0;
   },
   [socketOption("SO_OOBINLINE")]: (socket, value) => {
     socket.urgentInLine = value !== 0;

@@ -2,6 +2,7 @@ import { SynwaveError } from "../errors.ts";
 import type { Connection, Engine, State } from "../types.ts";
 import type { Call, Expr } from "./ast.ts";
 import * as c from "./constants.ts";
+import { controlMismatch } from "./control-message.ts";
 import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "./datagrams.ts";
 import { getSocketOption } from "./option-values.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
@@ -17,6 +18,7 @@ export interface World {
   readonly remoteAddress: string;
   readonly port: number;
   readonly congestion: string;
+  readonly family: 4 | 6;
   /** The program of a script whose stack does not reset for it reads everything before it closes. */
   readonly readsBeforeClose: boolean;
   /** What a socket made now begins with: its own to keep. */
@@ -37,20 +39,6 @@ const CHUNK = 65536;
 
 /** States in which no connection can be accepted. */
 export const NOT_WAITING: ReadonlySet<State> = new Set(["SYN-SENT", "SYN-RECEIVED", "CLOSED", "TIME-WAIT"]);
-
-/** In which way the control messages of recvmsg() are not those expected. */
-function controlMismatch(control: Expr | undefined, socket: ScriptSocket): string | undefined {
-  if (control?.kind !== "list") return undefined;
-  for (const message of control.items) {
-    const [level, type] = ["cmsg_level", "cmsg_type"].map((name) => numberOf(field(message, name)));
-    if (level !== c.SOL_TCP || type !== c.TCP_CM_INQ)
-      throw new Unsupported(`no control message ${exprText(message)}`);
-    const wanted = numberOf(field(message, "cmsg_data"));
-    const got = socket.tellsUnread ? socket.unread : undefined;
-    if (wanted !== got) return `the control message says ${got ?? "nothing"}, expected ${wanted}`;
-  }
-  return undefined;
-}
 
 /** Nothing to wait for. */
 const at = (attempt: () => Outcome | undefined): Pending => ({ attempt });
@@ -303,8 +291,8 @@ export class Sockets {
   }
 
   private receive(args: readonly Expr[], length: number, flags: number): Pending {
-    if (flags & c.MSG_ERRQUEUE) throw new Unsupported("the stack has no error queue");
     const socket = this.find(args[0]);
+    if (flags & c.MSG_ERRQUEUE) return this.receiveError(socket, args[1]);
     if (socket?.datagrams) return receiveDatagram(socket, this.world, length, flags);
     const message = args[1];
     let done = 0;
@@ -326,6 +314,12 @@ export class Sockets {
       if (taken === 0 && !socket.atEnd && done === 0) return waits ? undefined : fail("EAGAIN");
       return ok(done, controlMismatch(field(message, "msg_control"), socket));
     });
+  }
+
+  private receiveError(socket: ScriptSocket | undefined, message: Expr | undefined): Pending {
+    if (message?.kind !== "struct") throw new Unsupported("an error queue is read by recvmsg()");
+    const { family } = this.world;
+    return at(() => (socket ? socket.errorQueue.receive(message, family) : fail("EBADF")));
   }
 
   /** Read up to `length` octets; what is wrong instead. */
@@ -374,10 +368,13 @@ export class Sockets {
           const taken = connection.write(chunk, { urgent: (flags & c.MSG_OOB) !== 0 });
           if (taken === 0) break;
           done += taken;
+          socket.written += taken;
         }
       } catch (error) {
         return done > 0 ? ok(done) : fail(errnoOf(error));
       }
+      if (flags & c.MSG_ZEROCOPY && socket.zeroCopy && done > 0 && (done === length || !waits))
+        socket.errorQueue.sent(socket.written);
       if (!(flags & c.MSG_MORE)) socket.holdBack(false);
       if (done === length) return ok(done);
       if (waits) return undefined;
@@ -485,7 +482,7 @@ export class Sockets {
     let ready = 0;
     const readShut = socket.readShut || (socket.atEnd && connection.state !== "SYN-SENT");
     const writeShut = socket.writeShut || connection.error !== undefined;
-    if (socket.pendingError !== undefined) ready |= c.POLLERR;
+    if (socket.pendingError !== undefined || socket.errorQueue.waits) ready |= c.POLLERR;
     if (connection.readable >= socket.lowWater || readShut || connection.error) ready |= input;
     if (readShut) ready |= c.POLLRDHUP;
     if (connection.state === "CLOSED" || (readShut && writeShut)) ready |= c.POLLHUP;

@@ -95,6 +95,31 @@ describe("urgent text", () => {
       +0 read(4, ..., 200) = 100`));
 });
 
+describe("MSG_ZEROCOPY", () => {
+  const on = "+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n";
+  const send = (from: number, length = 10) =>
+    `+0 send(4, ..., ${length}, MSG_ZEROCOPY) = ${length}\n+0 > P. ${from}:${from + length}(${length}) ack 1\n`;
+  const told = (first: number, last: number) => `+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 0}],
+    msg_flags=MSG_ERRQUEUE, msg_control=[{cmsg_level=CMSG_LEVEL_IP, cmsg_type=CMSG_TYPE_RECVERR,
+      cmsg_data={ee_errno=0, ee_origin=SO_EE_ORIGIN_ZEROCOPY, ee_type=0, ee_code=SO_EE_CODE_ZEROCOPY_COPIED,
+        ee_info=${first}, ee_data=${last}}}]}, MSG_ERRQUEUE) = 0\n`;
+  const none = told(0, 0).replace(/= 0\n$/, "= -1 EAGAIN\n");
+  const acked = (to: number) => `+.01 < . 1:1(0) ack ${to} win 65535\n`;
+
+  it("is told of when what was sent is acknowledged", () =>
+    passes(`${on}${send(1)}${none}${acked(11)}${told(0, 0)}${none}`));
+  it("by numbers, those of neighbours together", () =>
+    passes(
+      `${on}${send(1)}${acked(11)}${told(0, 0)}${send(11)}${acked(21)}${send(21)}${acked(31)}${told(1, 2)}${none}`,
+    ));
+  it("which are compared", () =>
+    fails(`${on}${send(1)}${acked(11)}${told(0, 1)}`, /ee_data is 0, expected 1/));
+  it("and only where SO_ZEROCOPY asks for it", () => passes(`${send(1)}${acked(11)}${none}`));
+  it("poll() tells of it", () =>
+    passes(`${on}${send(1)}${acked(11)}+0 poll([{fd=4, events=POLLERR, revents=POLLERR}], 1, 0) = 1\n${told(0, 0)}
+      +0 poll([{fd=4, events=POLLERR, revents=0}], 1, 0) = 0`));
+});
+
 describe("options", () => {
   it("that change nothing are taken, and told", () =>
     passes(`+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], [4]) = 0
