@@ -216,6 +216,11 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
     });
   });
 
+  it("a network whose packets are too short", async () => {
+    const { verdict } = await run("--mtu=72\n0 `true`");
+    expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining("mtu") });
+  });
+
   it("packets whose octets are changed by name", async () => {
     const { verdict } = await run(`${HALF}+.1 < . 1:1(0) ack 1 win 5 {rep ipv4 ttl 0x01}`);
     expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining("by name") });
