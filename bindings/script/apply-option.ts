@@ -18,13 +18,11 @@ export function applyOption(connection: Connection, name: string, value: unknown
   }
 }
 
-/** Set an option that a listener's connections are to begin with, where listeners have options; accepted ones get it
- * in any case. */
+/** Set an option that a listener's connections are to begin with; what is none of a listener's is applied to those that
+ * are accepted. */
 export function applyListenerOption(listener: Listener, name: string, value: unknown): void {
-  const { setOption } = listener as Listener & { setOption?: SetOption };
-  if (typeof setOption !== "function") return;
   try {
-    setOption.call(listener, name, value);
+    (listener.setOption as SetOption).call(listener, name, value);
   } catch (error) {
     if (!isUnknown(error)) throw error;
   }

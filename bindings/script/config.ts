@@ -241,6 +241,8 @@ const BSD_LIMITS: readonly [string, string][] = [
   ["tcp_synack_retries", "3"],
   ["tcp_retries2", "12"],
   ["tcp_rto_max_ms", "64000"],
+  // No reset ends TIME-WAIT.
+  ["tcp_rfc1337", "1"],
 ];
 
 /** Sizes of buffers as the other dialect says them: how much there is at first, and how much at most. */

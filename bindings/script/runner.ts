@@ -396,6 +396,8 @@ export class Runner {
 
   private call(call: Call, end: number | undefined): void {
     this.awaitBlocking(this.now + QUEUE_WAIT);
+    // The stack hears what time it is before it is called.
+    this.flush();
     const pending = this.sockets.begin(call);
     const outcome = pending.attempt();
     if (outcome === undefined) {

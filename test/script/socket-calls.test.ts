@@ -155,10 +155,10 @@ describe("options", () => {
       +0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1`,
       CONNECTED.replace("0 socket", '0 `sysctl net.ipv4.tcp_wmem="4096 16384 16384"`\n+0 socket'),
     ));
-  it("of a listener are applied to what it accepts", async () => {
+  it("of a listener are those of its connections, from their SYN,ACK on", async () => {
     await passes(
       `+0 setsockopt(3, SOL_IP, IP_TTL, [7], 4) = 0\n+0 listen(3, 1) = 0\n+0 < S 0:0(0) win 65535 <mss 1460>
-       +0 > S. 0:0(0) ack 1 <...>\n+.1 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4
+       +0 > [ttl 7] S. 0:0(0) ack 1 <...>\n+.1 < . 1:1(0) ack 1 win 65535\n+0 accept(3, ..., ...) = 4
        +0 write(4, ..., 10) = 10\n+0 > [ttl 7] P. 1:11(10) ack 1`,
       BIND,
     );
@@ -166,14 +166,14 @@ describe("options", () => {
 });
 
 describe("options of a listener's", () => {
-  const listening = (setOption?: (name: string, value: unknown) => void) => {
+  const listening = (setOption: (name: string, value: unknown) => void) => {
     const socket = new ScriptSocket(false, "reno", socketDefaults("linux"));
     socket.setOption("dscp", 8);
     socket.listen({ port: 8080, setOption } as unknown as Listener);
     socket.setOption("maxSegment", 1100);
     return socket;
   };
-  it("are the engine's affair where its listeners have options", () => {
+  it("are told to the engine", () => {
     const set: unknown[] = [];
     listening((name, value) => set.push([name, value]));
     expect(set).toEqual([
@@ -181,8 +181,7 @@ describe("options of a listener's", () => {
       ["maxSegment", 1100],
     ]);
   });
-  it("are kept for what is accepted where they have none, or not this one", () => {
-    expect(() => listening()).not.toThrow();
+  it("are kept for what is accepted where it is none of a listener's", () => {
     const refuse = (name: string) => {
       throw new SynwaveError("EINVAL", `unknown option ${name}`);
     };
@@ -193,6 +192,22 @@ describe("options of a listener's", () => {
 describe("sockets", () => {
   it("of streams over UDP there are none", () =>
     passes("+0 socket(..., SOCK_STREAM, IPPROTO_UDP) = -1 EPROTONOSUPPORT"));
+});
+
+describe("calls", () => {
+  it("are made at their time, though nothing has happened since long before", async () => {
+    const connect = (
+      fd: number,
+      at: number,
+    ) => `+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = ${fd}
+      +0 setsockopt(${fd}, SOL_IP, IP_LOCAL_PORT_RANGE, [0x9c409c40], 4) = 0
+      +${at} connect(${fd}, ..., ...) = -1 `;
+    const source = `0 \`sysctl net.ipv4.tcp_tw_reuse=1\`\n${connect(3, 0)}EINPROGRESS\n+0 > S 0:0(0) <...>
+      +.1 < S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,TS val 1 ecr 0>\n+0 > . 1:1(0) ack 1 <...>\n+0 close(3) = 0
+      +0 > F. 1:1(0) ack 1 <...>\n+.1 < F. 1:1(0) ack 2 win 5 <nop,nop,TS val 2 ecr 0>\n+0 > . 2:2(0) ack 2 <...>\n`;
+    expect((await run(`${source}${connect(4, 0.5)}EADDRINUSE`)).verdict).toEqual(passed);
+    expect((await run(`${source}${connect(4, 1.5)}EINPROGRESS`)).verdict).toEqual(passed);
+  });
 });
 
 describe("--mss", () => {
