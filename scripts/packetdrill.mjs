@@ -1,6 +1,7 @@
 // packetdrill scripts, one verdict a line: npm run packetdrill -- [options] FILE|DIR …
 //   --relaxed            tolerate what stacks do differently and no RFC forbids
-//   --define NAME=VALUE  a word and what it stands for; may be repeated
+//   --define NAME=VALUE  a word and what it stands for, -D for short; may be repeated
+//   --dialect=bsd|linux  whose defaults and names are meant, where the script does not tell
 //   --mutate N           corrupt one expectation at a time, N a script at most: every mutant must fail
 //   --NAME=VALUE         an option as in scripts, which prevails over the script's own
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -11,7 +12,7 @@ import { list, root } from "./files.mjs";
 
 const OWN = {
   relaxed: { type: "boolean" },
-  define: { type: "string", multiple: true },
+  define: { type: "string", multiple: true, short: "D" },
   mutate: { type: "string" },
 };
 

@@ -67,12 +67,12 @@ export interface Ports {
   destination: number;
 }
 
-interface Injected {
-  /** Octets of it are changed by name before it is injected, which is not done here. */
+interface Patchable {
+  /** Octets of it are changed by name, which is not done here. */
   patched?: boolean;
 }
 
-export interface TcpPacket extends Injected {
+export interface TcpPacket extends Patchable {
   kind: "tcp";
   side: Side;
   ip: IpFields;
@@ -108,7 +108,7 @@ export type TcpOption =
   /** What a live packet carried and nobody knows. */
   | { kind: "unknown"; number: number; hex: string };
 
-export interface IcmpPacket extends Injected {
+export interface IcmpPacket extends Patchable {
   kind: "icmp";
   side: Side;
   ip: IpFields;
@@ -123,7 +123,7 @@ export interface IcmpPacket extends Injected {
   quotedUdp?: number;
 }
 
-export interface UdpPacket extends Injected {
+export interface UdpPacket extends Patchable {
   kind: "udp";
   side: Side;
   ip: IpFields;

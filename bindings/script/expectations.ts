@@ -3,6 +3,7 @@ import { differences, type Leniency } from "./compare.ts";
 import { ACK, CWR, FIN, PSH } from "./flags.ts";
 import type { Flow } from "./flow.ts";
 import { icmpCode, icmpType } from "./icmp-names.ts";
+import { PATCHED } from "./inject.ts";
 import { Mismatch, Tolerance } from "./mismatch.ts";
 import { NotApplicable } from "./outcome.ts";
 import { packetText } from "./packet-text.ts";
@@ -44,6 +45,7 @@ export class Expectations {
    * @throws Mismatch
    */
   meet(packet: PacketAction, from: number | undefined, to: number | undefined, tolerance: number): void {
+    if (packet.patched) throw new NotApplicable(PATCHED);
     if (packet.kind === "tcp") this.meetTcp(packet, from, to, tolerance);
     else {
       const sent = this.next((live) => this.isLike(packet, live), packet, to);

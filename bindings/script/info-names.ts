@@ -41,6 +41,9 @@ const CONSTANTS: Readonly<Record<string, number>> = {
   TCPI_OPT_ECN: 8,
   TCPI_OPT_ECN_SEEN: 16,
   TCPI_OPT_SYN_DATA: 32,
+  TCPI_OPT_USEC_TS: 64,
+  TCPI_OPT_TFO_CHILD: 128,
+  TCP_INFINITE_SSTHRESH: INFINITE_THRESHOLD,
   // The other dialect's names of states.
   TCPI_ESTABLISHED: 1,
   TCPI_SYN_SENT: 2,

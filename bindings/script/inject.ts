@@ -8,10 +8,11 @@ import { type Ends, ICMP, ICMP_6, icmpMessage, TCP, tcpSegment, UDP, udpDatagram
 /** Octets of the quoted transport header: ports and sequence number. */
 const QUOTED = 8;
 const UNREACHABLE_4 = 3;
+export const PATCHED = "not applicable: a packet whose octets are changed by name";
 
 /** An inbound packet of the script's, on the wire. */
 export function inject(packet: PacketAction, flow: Flow, ends: Ends): Uint8Array {
-  if (packet.patched) throw new NotApplicable("not applicable: a packet whose octets are changed by name");
+  if (packet.patched) throw new NotApplicable(PATCHED);
   if (packet.kind === "icmp") return injectIcmp(packet, flow, ends);
   if (packet.kind === "udp") {
     const { source = flow.remotePort, destination = flow.localPort } = packet.ports ?? {};

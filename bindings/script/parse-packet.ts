@@ -30,7 +30,7 @@ export function parsePacket(lexer: Lexer, side: Side): PacketAction {
   const ports = parsePorts(lexer);
   const packet = takeIf(lexer, "udp") ? parseUdp(lexer, side, ip, ports) : parseTcp(lexer, side, ip, ports);
   const next = lexer.peek();
-  if (next.kind === "mark" && next.text === "{" && side === "in") skipPatch(lexer, packet);
+  if (next.kind === "mark" && next.text === "{") skipPatch(lexer, packet);
   return packet;
 }
 
@@ -45,7 +45,7 @@ function parseQuotingIcmp(lexer: Lexer, side: Side, open: Token): IcmpPacket {
   return Object.assign(packet, quote);
 }
 
-/** `{rep header field value}` changes octets of the packet after it is made. */
+/** `{rep header field value}` and its like change octets of the packet after it is made. */
 function skipPatch(lexer: Lexer, packet: PacketAction): void {
   while (!takeIf(lexer, "}")) {
     const token = lexer.next();

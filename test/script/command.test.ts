@@ -60,6 +60,31 @@ describe("npm run packetdrill", () => {
     rmSync(named);
   });
 
+  it("-D defines as well; FreeBSD takes the place of STANDARD", () => {
+    const choice = write(
+      "choice.pkt",
+      `0 < S 0:0(0) win 5\n#ifdef STANDARD\n+0 > R. 0:0(0) ack 1\n#endif
+#ifdef FreeBSD\n+0 > R. 0:0(0) ack 2\n#endif\n`,
+    );
+    expect(packetdrill(choice).stdout).toContain("1 passed");
+    for (const option of [
+      ["-D", "FreeBSD=1"],
+      ["--define", "FreeBSD"],
+    ])
+      expect(packetdrill(...option, choice).stdout).toContain("ack 1 instead of 2");
+    rmSync(choice);
+  });
+
+  it("says what a script presumes", () => {
+    const old = write(
+      "old.pkt",
+      `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
++0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 6>\n`,
+    );
+    expect(packetdrill(old).stdout).toMatch(/^ok .*old\.pkt \(presumed: tcp_rmem=\d+ \d+ \d+\)\n/);
+    rmSync(old);
+  });
+
   it("--mutate tells how many mutants there were, and that all fail", () => {
     expect(packetdrill("--mutate", "5", good).stdout).toMatch(
       /^ok .*good\.pkt: 5 mutants, all fail\n1 passed/,

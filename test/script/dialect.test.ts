@@ -100,6 +100,9 @@ describe("sizes of buffers", () => {
     expect((await run(set)).verdict.status).toBe("failed");
     expect((await run(source.replace("wscale 6", "wscale 8"))).verdict.status).toBe("failed");
     expect((await run(source.replace("wscale 6", "wscale 7"))).presumedSettings).toEqual([]);
+    const commented = `//\`./defaults.sh\`\n${source.replace("wscale 6", "wscale 8")}`;
+    expect((await run(commented)).presumedSettings).toEqual([expect.stringMatching(/15728640$/)]);
+    expect((await run(commented)).verdict).toEqual(passed);
   });
 });
 
@@ -224,6 +227,8 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
   it("packets whose octets are changed by name", async () => {
     const { verdict } = await run(`${HALF}+.1 < . 1:1(0) ack 1 win 5 {rep ipv4 ttl 0x01}`);
     expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining("by name") });
+    const expected = await run(`${HALF.replace("<...>", "<mss 1460> { mut tcp mss }")}`);
+    expect(expected.verdict).toEqual(verdict);
   });
 });
 
