@@ -26,6 +26,7 @@ export const relaxations: readonly string[] = [
   "MSS and window scale of our SYN not compared",
   "an ACK of the same in place of a repeated FIN",
   "BSD scripts: unread text is read before close(), which would be a reset",
+  "BSD scripts: unreachable in place of refused",
 ];
 
 /** In which ways a live packet is not the one expected; empty when it is. */

@@ -22,9 +22,28 @@ export class Flow {
   private readonly timestamps = new Map<number, number>();
   private readonly cookies = new Map<string, string>();
 
+  /** When something last came or went, microseconds, by its name in tcp_info. */
+  private readonly last = new Map<string, number>();
+
   constructor(localPort: number, remotePort: number) {
     this.localPort = localPort;
     this.remotePort = remotePort;
+  }
+
+  /** A packet comes in. */
+  received(now: number, { flags, length }: TcpPacket): void {
+    if (length > 0) this.last.set("tcpi_last_data_recv", now);
+    if (flags & ACK) this.last.set("tcpi_last_ack_recv", now);
+  }
+
+  sentText(now: number): void {
+    this.last.set("tcpi_last_data_sent", now);
+  }
+
+  /** Milliseconds since what a field of tcp_info is about; undefined for other fields. */
+  elapsed(name: string, now: number): number | undefined {
+    const time = this.last.get(name);
+    return time === undefined ? undefined : Math.floor((now - time) / 1000);
   }
 
   /** Another connection between the same ports. */

@@ -163,7 +163,7 @@ export class Runner {
       port: config.port,
       congestion: config.congestion,
       family: config.family,
-      readsBeforeClose: relaxed && config.socketDefaults.dialect === "bsd",
+      bsdHabits: relaxed && config.socketDefaults.dialect === "bsd",
       defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,
       connecting: (connection) => this.connecting(connection),
@@ -298,6 +298,7 @@ export class Runner {
     for (const bytes of this.engine.transmit(this.engineTime)) {
       const live = decode(bytes);
       const flow = live.protocol === TCP ? this.flowOf(live) : undefined;
+      if (live.length > 0) flow?.sentText(this.now);
       this.sent.push({ time: this.now, live });
       this.recorder.outbound(this.now, bytes, live, flow);
     }
@@ -316,7 +317,10 @@ export class Runner {
       destination: octets(localAddress),
     });
     this.started = true;
-    if (packet.kind === "tcp") this.sockets.arriving(flow.localPort, flow.remotePort);
+    if (packet.kind === "tcp") {
+      this.sockets.arriving(flow.localPort, flow.remotePort);
+      flow.received(this.now, packet);
+    }
     this.recorder.inbound(this.now, bytes, packet);
     this.engine.receive([bytes], this.engineTime);
     this.settle();
@@ -476,7 +480,9 @@ export class Runner {
 
   private code(text: string): void {
     const info = this.find(this.underTest);
-    const { failed, skipped } = judge(text, (name) => infoName(name, info, this.config), this.variables);
+    const names = (name: string) =>
+      this.underTest?.elapsed(name, this.now) ?? infoName(name, info, this.config);
+    const { failed, skipped } = judge(text, names, this.variables);
     this.recorder.add(this.now, "code", oneLine(text));
     for (const reason of skipped) {
       this.skippedAssertions.push(`line ${this.line}: ${reason}`);

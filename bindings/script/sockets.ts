@@ -19,8 +19,8 @@ export interface World {
   readonly port: number;
   readonly congestion: string;
   readonly family: 4 | 6;
-  /** The program of a script whose stack does not reset for it reads everything before it closes. */
-  readonly readsBeforeClose: boolean;
+  /** Close without a reset although text is unread, and tell prohibitions as BSD does. */
+  readonly bsdHabits: boolean;
   /** What a socket made now begins with: its own to keep. */
   defaults(): SocketDefaults;
   /** Microseconds since the script began. */
@@ -100,7 +100,7 @@ export class Sockets {
       case "setsockopt":
         return this.once(args, (socket) => setSocketOption(socket, args));
       case "getsockopt":
-        return this.once(args, (socket) => getSocketOption(socket, args));
+        return this.once(args, (socket) => getSocketOption(socket, args, this.world.bsdHabits));
       case "ioctl":
         return this.once(args, (socket) => this.ioctl(socket, args));
       case "poll":
@@ -391,7 +391,7 @@ export class Sockets {
     socket.udp?.close();
     const { connection, linger } = socket;
     if (!connection) return at(() => ok());
-    if (this.world.readsBeforeClose && connection.readable > 0) this.take(socket, connection.readable);
+    if (this.world.bsdHabits && connection.readable > 0) this.take(socket, connection.readable);
     if (linger === 0) connection.abort();
     else connection.close();
     if (linger === undefined || linger === 0 || socket.nonblocking) return at(() => ok());
