@@ -77,7 +77,8 @@ const NOTHING = [
   /^(true|:|sync|sleep\b.*|echo\b[^>]*)$/,
   /\bhostcache\.purgenow\b/,
   /^(kldload|kldstat|kldunload)\b/,
-  /^(rm|chmod|cat)\s/,
+  /^(\/bin\/)?(rm|chmod|cat|dd)\s/,
+  /^grep\s.*\s\/proc\//,
   /^sysctl\s+(-\w+\s+)*[\w.]+$/,
 ];
 

@@ -163,6 +163,7 @@ export class Runner {
       port: config.port,
       congestion: config.congestion,
       family: config.family,
+      tolerance: config.tolerance,
       bsdHabits: relaxed && config.socketDefaults.dialect === "bsd",
       defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,

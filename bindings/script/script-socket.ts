@@ -111,12 +111,14 @@ export class ScriptSocket {
   }
 
   /** The stack has sent what it wanted to. Once a connection has come about, what was for its beginning is over. */
-  progress(): void {
+  progress(now: number): void {
     if (this.uncorked && this.connection) applyOption(this.connection, "cork", true);
     this.uncorked = false;
-    const { connection } = this;
-    if (connection)
-      this.errorQueue.acknowledged(this.written - (connection.state === "CLOSED" ? 0 : connection.unacked));
+    const { connection, written, acknowledged } = this;
+    if (connection) {
+      const unsent = connection.state === "CLOSED" ? 0 : connection.info().notsentBytes;
+      this.errorQueue.progress(written - unsent, acknowledged, now);
+    }
     if (!this.opening || /^SYN/.test(this.state)) return;
     this.opening = false;
     if (this.state !== "CLOSED")
@@ -153,6 +155,11 @@ export class ScriptSocket {
     this.connecting = false;
     this.readShut = false;
     this.writeShut = false;
+  }
+
+  /** Octets written and acknowledged, or given up. */
+  get acknowledged(): number {
+    return this.written - (this.state === "CLOSED" ? 0 : this.connection!.unacked);
   }
 
   get state(): State {

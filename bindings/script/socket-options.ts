@@ -47,6 +47,7 @@ export const HARMLESS = new Set([
   option(SOL_IP, "IP_MTU_DISCOVER"),
   option(SOL_IPV6, "IPV6_MTU_DISCOVER"),
   option(SOL_IP, "IP_BIND_ADDRESS_NO_PORT"),
+  option(SOL_IP, "IP_FREEBIND"),
 ]);
 
 /** Buffer sizes hold for the whole engine; the runner has read them from the script before it was made. */
@@ -64,6 +65,11 @@ const OWN: Readonly<Record<string, (socket: ScriptSocket, value: number) => void
   },
   [socketOption("SO_ZEROCOPY")]: (socket, value) => {
     socket.zeroCopy = value !== 0;
+  },
+  [socketOption("SO_TIMESTAMPING")]: (socket, value) => {
+    // The SYN is an octet before the first, until it is acknowledged.
+    const base = socket.state === "SYN-SENT" ? -1 : 0;
+    socket.errorQueue.timestamp(value, socket.acknowledged + base);
   },
   [socketOption("SO_OOBINLINE")]: (socket, value) => {
     socket.urgentInLine = value !== 0;

@@ -19,6 +19,8 @@ export interface World {
   readonly port: number;
   readonly congestion: string;
   readonly family: 4 | 6;
+  /** Microseconds by which a time may differ. */
+  readonly tolerance: number;
   /** Close without a reset although text is unread, and tell prohibitions as BSD does. */
   readonly bsdHabits: boolean;
   /** What a socket made now begins with: its own to keep. */
@@ -133,7 +135,7 @@ export class Sockets {
 
   /** The stack has done something: what concerned the opening of connections may be over. */
   progress(): void {
-    for (const socket of this.table.values()) socket.progress();
+    for (const socket of this.table.values()) socket.progress(this.world.now());
   }
 
   private find(expr: Expr | undefined): ScriptSocket | undefined {
@@ -318,8 +320,7 @@ export class Sockets {
 
   private receiveError(socket: ScriptSocket | undefined, message: Expr | undefined): Pending {
     if (message?.kind !== "struct") throw new Unsupported("an error queue is read by recvmsg()");
-    const { family } = this.world;
-    return at(() => (socket ? socket.errorQueue.receive(message, family) : fail("EBADF")));
+    return at(() => (socket ? socket.errorQueue.receive(message, this.world) : fail("EBADF")));
   }
 
   /** Read up to `length` octets; what is wrong instead. */
@@ -373,8 +374,8 @@ export class Sockets {
       } catch (error) {
         return done > 0 ? ok(done) : fail(errnoOf(error));
       }
-      if (flags & c.MSG_ZEROCOPY && socket.zeroCopy && done > 0 && (done === length || !waits))
-        socket.errorQueue.sent(socket.written);
+      if (done > 0 && (done === length || !waits))
+        socket.errorQueue.sent(socket.written, (flags & c.MSG_ZEROCOPY) !== 0 && socket.zeroCopy);
       if (!(flags & c.MSG_MORE)) socket.holdBack(false);
       if (done === length) return ok(done);
       if (waits) return undefined;

@@ -203,12 +203,14 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
     expect((await run(`${HALF}+0 \`${command}\`\n+0 close(3) = 0`)).verdict).toEqual(passed);
   });
 
-  it.each(["dmesg | tail", "tcpdump -i tun0 -w x.pcap &", "sysctl -w net.inet.tcp.drop_synfin=0"])(
-    "%s changes nothing",
-    async (command) => {
-      expect((await run(`${HALF}+0 \`${command}\`\n+.1 < . 1:1(0) ack 1 win 5`)).verdict).toEqual(passed);
-    },
-  );
+  it.each([
+    'grep " 0A " /proc/net/tcp | grep ":1F90"',
+    "dmesg | tail",
+    "tcpdump -i tun0 -w x.pcap &",
+    "sysctl -w net.inet.tcp.drop_synfin=0",
+  ])("%s changes nothing", async (command) => {
+    expect((await run(`${HALF}+0 \`${command}\`\n+.1 < . 1:1(0) ack 1 win 5`)).verdict).toEqual(passed);
+  });
 
   it("TCP_NOOPT, when it is asked for", async () => {
     const option = (value: number) => `${BIND}+0 setsockopt(3, IPPROTO_TCP, TCP_NOOPT, [${value}], 4) = 0`;

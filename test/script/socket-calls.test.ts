@@ -120,6 +120,36 @@ describe("MSG_ZEROCOPY", () => {
       +0 poll([{fd=4, events=POLLERR, revents=0}], 1, 0) = 0`));
 });
 
+describe("SO_TIMESTAMPING", () => {
+  const on = `+0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
+    SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID], 4) = 0\n`;
+  const told = (
+    what: string,
+    key: number,
+    milliseconds: number,
+  ) => `+0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{..., 0}],
+    msg_flags=MSG_ERRQUEUE|MSG_TRUNC, msg_control=[
+      {cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING, cmsg_data={scm_sec=0, scm_nsec=${milliseconds}000000}},
+      {cmsg_level=CMSG_LEVEL_IP, cmsg_type=CMSG_TYPE_RECVERR, cmsg_data={ee_errno=ENOMSG,
+        ee_origin=SO_EE_ORIGIN_TIMESTAMPING, ee_type=0, ee_code=0, ee_info=${what}, ee_data=${key}}}]},
+    MSG_ERRQUEUE) = 0\n`;
+  // 14,600 octets leave at 100 ms, the rest at 150 ms.
+  const send =
+    "+0 write(4, ..., 15000) = 15000\n+0 > . 1:14601(14600) ack 1\n+.05 < . 1:1(0) ack 14601 win 65535\n+0 > P. 14601:15001(400) ack 1\n";
+  const acked = "+.02 < . 1:1(0) ack 15001 win 65535\n";
+
+  it("tells when the last octet of a send was sent and when it was acknowledged", () =>
+    passes(`${on}${send}${told("SCM_TSTAMP_SCHED", 14999, 150)}${told("SCM_TSTAMP_SND", 14999, 150)}${acked}
+      ${told("SCM_TSTAMP_ACK", 14999, 170)}`));
+  it("as it was", () =>
+    fails(`${on}${send}${told("SCM_TSTAMP_SCHED", 14999, 100)}`, /time is 0.15 s, expected 0.1 s/));
+  it("nothing it was not asked for", () =>
+    fails(
+      `${on.replace("SOF_TIMESTAMPING_TX_SCHED |", "")}${send}${told("SCM_TSTAMP_SCHED", 14999, 150)}`,
+      /ee_info is 0, expected 1/,
+    ));
+});
+
 describe("options", () => {
   it("that change nothing are taken, and told", () =>
     passes(`+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], [4]) = 0
