@@ -1,4 +1,4 @@
-import { CWR, ECE, SYN, segment } from "./packet/segment.ts";
+import { ACK, CWR, ECE, SYN, segment } from "./packet/segment.ts";
 import { setting } from "./settings.ts";
 import { SET_ECN, SET_ECN_FALLBACK } from "./shared/control.ts";
 import { SYN_SENT } from "./shared/states.ts";
@@ -22,16 +22,17 @@ export function beginEcn(tcb: Tcb): void {
   tcb.ecn = setting(SET_ECN) == ASK ? u8(ECN_OK) : 0;
 }
 
-/** Whether the SYN in `segment` asks for it. One that is ECT itself comes from somebody who has read another document. */
+/** Whether the SYN in `segment` asks for it; that it is ECT itself is its sender's affair (RFC 8311 §4.3). */
 export function offersEcn(): bool {
-  return segment.has(ECE) && segment.has(CWR) && segment.ecn == 0;
+  return segment.has(ECE) && segment.has(CWR);
 }
 
 /** The SYN or SYN,ACK in `segment` has come: it offers, or grants what was asked for (§6.1.1). */
 export function takeSynEcn(tcb: Tcb): void {
   const grants = segment.has(ECE) && !segment.has(CWR);
-  const answered = tcb.state == SYN_SENT && tcb.ecn != 0;
-  const ok = answered ? grants : offersEcn() && setting(SET_ECN) != 0;
+  // In a simultaneous open both ask, and each grants the other's.
+  const answered = tcb.state == SYN_SENT && segment.has(ACK);
+  const ok = answered ? tcb.ecn != 0 && grants : offersEcn() && setting(SET_ECN) != 0;
   tcb.ecn = ok ? u8(ECN_OK) : 0;
 }
 

@@ -57,7 +57,14 @@ import { isOutdated, takeTimestamp } from "../timestamps.ts";
 import { urgentArrives } from "../urgent.ts";
 import { takeUserTimeout } from "../user-timeout.ts";
 import { checkAckField, finAcknowledged } from "./acknowledgments.ts";
-import { ackAtOnce, ackQuickly, duplicateAckOwed, segmentText } from "./text.ts";
+import {
+  ackAtOnce,
+  ackQuickly,
+  duplicateAckOwed,
+  keepEarlyText,
+  segmentText,
+  takeEarlyText,
+} from "./text.ts";
 
 // SEGMENT ARRIVES for a connection, in the order of RFC 9293 §3.10.7.3 and §3.10.7.4. Each step says whether the
 // segment goes on to the next.
@@ -112,6 +119,7 @@ function synSent(tcb: Tcb): bool {
     setState(tcb, SYN_RECEIVED);
     tcb.synPending = 1;
     wantOutput(tcb);
+    if (segment.textLength) keepEarlyText(tcb);
     return DROP;
   }
   tcb.sndUna = segment.ack;
@@ -224,8 +232,7 @@ function checkReset(tcb: Tcb): bool {
     // One that began with our SYN was refused; one that began with the peer's never was anybody's.
     if (tcb.passive) finish(tcb, ERR_RESET, 0);
     else finish(tcb, ERR_REFUSED, EV_RESET);
-  } else if (state == CLOSING || state == LAST_ACK) finish(tcb, 0, EV_CLOSED);
-  else if (state == TIME_WAIT) {
+  } else if (state == TIME_WAIT) {
     // RFC 1337: a reset need not end TIME-WAIT early.
     if (!setting(SET_RFC1337)) finish(tcb, 0, 0);
   } else {
@@ -307,6 +314,7 @@ function synAcked(tcb: Tcb): bool {
   tcb.sndWl2 = segment.ack;
   tcb.synPending = 0;
   establish(tcb);
+  takeEarlyText(tcb);
   // CLOSE came before: its FIN goes now.
   if (tcb.finQueued) setState(tcb, FIN_WAIT_1);
   wantOutput(tcb);

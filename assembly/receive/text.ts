@@ -86,6 +86,27 @@ function inOrder(tcb: Tcb, length: u32): void {
   raise(tcb, EV_READABLE);
 }
 
+/** §3.10.7.3: text that comes with the SYN of a simultaneous open waits until the connection is established. */
+export function keepEarlyText(tcb: Tcb): void {
+  const length = min(segment.textLength, tcb.rcvWnd);
+  if (length == 0 || !tcb.runs.hasRoom()) return;
+  const stored = tcb.rcvStream.put(tcb.rcvNxt, tcb.rcvNxt, segment.text, length);
+  if (stored) tcb.runs.insert(tcb.rcvNxt, tcb.rcvNxt, tcb.rcvNxt.plus(stored));
+  else tcb.runs.clear();
+}
+
+/** The connection is established: what was kept is text like any other. */
+export function takeEarlyText(tcb: Tcb): void {
+  if (tcb.runs.count == 0) return;
+  const from = tcb.rcvNxt;
+  tcb.rcvNxt = tcb.runs.take(from, from);
+  if (tcb.rcvNxt == from) return;
+  tcb.bytesReceived += tcb.rcvNxt.since(from);
+  // The peer waits for nothing yet: the ACK may ride on what the user says to it.
+  armAck(tcb, now + f64(setting(SET_DELACK_MS)) * MILLISECOND);
+  raise(tcb, EV_READABLE);
+}
+
 /** Forget what lies beyond RCV.NXT, giving back the blocks that hold nothing else. */
 function dropRuns(tcb: Tcb): void {
   const runs = tcb.runs;

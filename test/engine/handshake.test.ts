@@ -6,6 +6,26 @@ import { Wire } from "../support/wire.ts";
 
 const six = { engineAddress: "2001:db8::1", peerAddress: "2001:db8::2" };
 
+describe("text with the SYN of a simultaneous open", () => {
+  it("waits for the connection and is then read, once", async () => {
+    const engine = await makeEngine();
+    const peer = new Peer(engine);
+    const connection = engine.connect({ remoteAddress: "192.0.2.2", remotePort: 40000 });
+    peer.enginePort = connection.localPort;
+    peer.expect({ flags: "S" });
+    peer.send({ flags: "S", seq: 0, text: "abc" });
+    peer.expect({ flags: "SA", seq: 0, ack: 1 });
+    expect(connection.readable).toBe(0);
+    peer.send({ flags: "A", seq: 4, ack: 1 });
+    peer.silence();
+    peer.expectWithin(499, { flags: "A", seq: 1, ack: 4 });
+    expect(readAll(connection).toString()).toBe("abc");
+    peer.send({ flags: "A", seq: 1, ack: 1, text: "abcd" });
+    peer.expect({ ack: 5 });
+    expect(readAll(connection).toString()).toBe("d");
+  });
+});
+
 describe("passive open", () => {
   it.each([
     ["IPv4", {}, 1460],
