@@ -27,6 +27,7 @@ export const relaxations: readonly string[] = [
   "an ACK of the same in place of a repeated FIN",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused",
+  "BSD scripts: resets where the buffer ends are put where the window does",
 ];
 
 /** In which ways a live packet is not the one expected; empty when it is. */

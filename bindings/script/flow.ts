@@ -25,6 +25,9 @@ export class Flow {
   /** When something last came or went, microseconds, by its name in tcp_info. */
   private readonly last = new Map<string, number>();
 
+  /** What the stack expects next, in the script's numbers, as far as it has said so. */
+  next = 0;
+
   constructor(localPort: number, remotePort: number) {
     this.localPort = localPort;
     this.remotePort = remotePort;
@@ -36,8 +39,9 @@ export class Flow {
     if (flags & ACK) this.last.set("tcpi_last_ack_recv", now);
   }
 
-  sentText(now: number): void {
-    this.last.set("tcpi_last_data_sent", now);
+  sent(now: number, live: LivePacket): void {
+    if (live.length > 0) this.last.set("tcpi_last_data_sent", now);
+    if (live.flags & ACK) this.next = plus(live.ack, -this.remoteIsn);
   }
 
   /** Milliseconds since what a field of tcp_info is about; undefined for other fields. */

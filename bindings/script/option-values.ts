@@ -13,12 +13,10 @@ import {
   tcpOption,
 } from "./socket-options.ts";
 import { exprText, field, numberOf, required } from "./values.ts";
+import { wholeSegment } from "./whole-segment.ts";
 
 /** Without knowing better (RFC 9293 MUST-15). */
 const DEFAULT_MSS = 536;
-const OPTION_TIMESTAMPS = 1;
-/** Octets of the timestamps option, padded. */
-const TIMESTAMPS_LENGTH = 12;
 const NEVER_SHARED = new Set(["CLOSED", "LISTEN", "SYN-SENT"]);
 
 /** What an ICMP prohibition is elsewhere; for BSD it is a refusal. */
@@ -91,19 +89,13 @@ function receiveBuffer({ connection, defaults, state }: ScriptSocket, set: numbe
   const space = defaults.receiveBuffer;
   if (defaults.dialect !== "bsd" || !connection || NEVER_SHARED.has(state)) return space;
   // Whole segments, once it is known how long they are.
-  const segment = wholeSegment(connection);
+  const segment = wholeSegment(connection.info());
   return Math.ceil(space / segment) * segment;
-}
-
-/** The longest segment, options included. */
-function wholeSegment(connection: NonNullable<ScriptSocket["connection"]>): number {
-  const { sndMss, options } = connection.info();
-  return sndMss + (options & OPTION_TIMESTAMPS ? TIMESTAMPS_LENGTH : 0);
 }
 
 function segmentSize({ connection, defaults, state }: ScriptSocket, set: number | undefined): number {
   if (defaults.dialect === "bsd")
-    return connection && !NEVER_SHARED.has(state) ? wholeSegment(connection) : DEFAULT_MSS;
+    return connection && !NEVER_SHARED.has(state) ? wholeSegment(connection.info()) : DEFAULT_MSS;
   return connection ? connection.info().sndMss : (set ?? DEFAULT_MSS);
 }
 

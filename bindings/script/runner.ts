@@ -18,6 +18,7 @@ import { settingsFor } from "./profile.ts";
 import { setDefault } from "./socket-defaults.ts";
 import { NOT_WAITING, Sockets } from "./sockets.ts";
 import { Recorder, type TraceEntry } from "./trace.ts";
+import { atOurEdge } from "./window-edge.ts";
 import { decode, type LivePacket, TCP } from "./wire.ts";
 
 export interface RunOptions {
@@ -128,6 +129,8 @@ export class Runner {
   private readonly flows = new Map<string, Flow>();
   private readonly sockets: Sockets;
   private readonly expectations: Expectations;
+  /** What BSD does otherwise is taken as its habit. */
+  private readonly bsdHabits: boolean;
   private readonly skippedAssertions: string[];
   private readonly variables = new Map<string, number | string>();
   private listening = false;
@@ -155,6 +158,7 @@ export class Runner {
     this.engine = engine;
     this.recorder = recorder;
     this.relaxed = relaxed;
+    this.bsdHabits = relaxed && config.socketDefaults.dialect === "bsd";
     this.skippedAssertions = skippedAssertions;
     this.expectations = new Expectations(this);
     this.sockets = new Sockets({
@@ -164,7 +168,7 @@ export class Runner {
       congestion: config.congestion,
       family: config.family,
       tolerance: config.tolerance,
-      bsdHabits: relaxed && config.socketDefaults.dialect === "bsd",
+      bsdHabits: this.bsdHabits,
       defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,
       connecting: (connection) => this.connecting(connection),
@@ -299,7 +303,7 @@ export class Runner {
     for (const bytes of this.engine.transmit(this.engineTime)) {
       const live = decode(bytes);
       const flow = live.protocol === TCP ? this.flowOf(live) : undefined;
-      if (live.length > 0) flow?.sentText(this.now);
+      flow?.sent(this.now, live);
       this.sent.push({ time: this.now, live });
       this.recorder.outbound(this.now, bytes, live, flow);
     }
@@ -312,7 +316,9 @@ export class Runner {
     const flow = packet.kind === "tcp" ? this.inboundFlow(packet) : this.peerOf(packet);
     const { family, localAddress, remoteAddress } = this.config;
     const octets = (text: string) => parseAddress(text, "address").octets;
-    const bytes = inject(packet, flow, {
+    const moves = this.bsdHabits && packet.kind === "tcp";
+    const put = moves ? atOurEdge(packet, flow.next, this.find(flow), this.config) : packet;
+    const bytes = inject(put, flow, {
       family,
       source: octets(remoteAddress),
       destination: octets(localAddress),

@@ -110,6 +110,7 @@ describe("commands and options", () => {
 });
 
 describe("relaxed: passes where strict fails, and only there", () => {
+  const BSD = `0 \`sysctl net.inet.tcp.rfc1323=0\`\n${CONNECTED.replace("0 socket", "+0 socket")}`;
   const quick = Array.from(
     { length: 16 },
     (_, i) => `+.01 < . ${1 + i}:${2 + i}(1) ack 1 win 65535\n+0 > . 1:1(0) ack ${2 + i}\n`,
@@ -150,9 +151,10 @@ describe("relaxed: passes where strict fails, and only there", () => {
     ],
     [
       "BSD's close with unread text",
-      `0 \`sysctl net.inet.tcp.rfc1323=0\`\n${CONNECTED.replace("0 socket", "+0 socket")}+0 < . 1:1001(1000) ack 1 win 5
+      `${BSD}+0 < . 1:1001(1000) ack 1 win 5
        +0 > . 1:1(0) ack 1001\n+.1 close(4) = 0\n+0 > F. 1:1(0) ack 1001`,
     ],
+    ["a reset at the end of BSD's buffer", `${BSD}+0 < R 65700:65700(0) win 5\n+0 > . 1:1(0) ack 1`],
     [
       "BSD's error for a prohibition",
       `0 \`sysctl net.inet.tcp.rfc1323=0\`\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
@@ -162,6 +164,18 @@ describe("relaxed: passes where strict fails, and only there", () => {
   ])("%s", async (_, source) => {
     expect((await run(source)).verdict.status).toBe("failed");
     expect((await run(source, { relaxed: true })).verdict).toEqual(passed);
+  });
+
+  it("a reset beyond the end of BSD's buffer is beyond that of the window, one in the middle is in the middle", async () => {
+    for (const [at, answer] of [
+      [65701, false],
+      [131000, false],
+      [65700, true],
+      [30000, true],
+    ] as const) {
+      const source = `${BSD}+0 < R ${at}:${at}(0) win 5\n+0 > . 1:1(0) ack 1`;
+      expect((await run(source, { relaxed: true })).verdict.status).toBe(answer ? "passed" : "failed");
+    }
   });
 
   it.each([
