@@ -1,3 +1,4 @@
+import type { State } from "../types.ts";
 import type { TcpOption, TcpPacket } from "./ast.ts";
 import { ACK, SYN, URG } from "./flags.ts";
 import { encodeOption } from "./tcp-options.ts";
@@ -13,6 +14,8 @@ export class Flow {
   named = false;
   /** The peer's initial sequence number, which the script chooses. */
   remoteIsn = 0;
+  /** Its SYN has come. */
+  peerOpened = false;
   /** The script's name for the stack's initial sequence number. */
   private localScript = 0;
   /** The stack's initial sequence number, once its SYN was expected and came. */
@@ -50,9 +53,17 @@ export class Flow {
     return time === undefined ? undefined : Math.floor((now - time) / 1000);
   }
 
-  /** Another connection between the same ports. */
-  renew(remoteIsn: number): void {
-    this.remoteIsn = remoteIsn;
+  /**
+   * A SYN of the peer's comes in. The first one names its numbers, one that is answered by ours even when others came
+   * before it; without a connection it begins another one between the same ports.
+   * @param state the connection's, undefined when there is none
+   */
+  peerSyn({ flags, seq = 0 }: TcpPacket, state: State | undefined): void {
+    const anew = !(flags & ACK) && this.localLive !== undefined && state === undefined;
+    if (this.peerOpened && !anew && state !== "SYN-SENT") return;
+    this.remoteIsn = seq;
+    this.peerOpened = true;
+    if (!anew) return;
     this.localLive = undefined;
     this.timestampOffset = undefined;
     this.timestamps.clear();

@@ -8,7 +8,7 @@ import { judge } from "./code.ts";
 import { understand } from "./commands.ts";
 import { type Config, configure, tidyingFrom } from "./config.ts";
 import { Expectations } from "./expectations.ts";
-import { ACK, RST, SYN } from "./flags.ts";
+import { RST, SYN } from "./flags.ts";
 import { Flow } from "./flow.ts";
 import { infoName } from "./info-names.ts";
 import { inject } from "./inject.ts";
@@ -350,8 +350,7 @@ export class Runner {
     const { ports } = packet;
     const known = ports ? this.flows.get(`${ports.destination}:${ports.source}`) : this.underTest;
     if (known) {
-      const opens = (packet.flags & (SYN | ACK | RST)) === SYN;
-      if (opens && known.localLive !== undefined && !this.find(known)) known.renew(packet.seq ?? 0);
+      if ((packet.flags & (SYN | RST)) === SYN) known.peerSyn(packet, this.find(known)?.state);
       return known;
     }
     const flow = ports
@@ -359,6 +358,7 @@ export class Runner {
       : this.makeFlow(this.config.port, this.nextRemotePort++);
     flow.named = ports !== undefined;
     flow.remoteIsn = packet.seq ?? 0;
+    flow.peerOpened = (packet.flags & SYN) !== 0;
     if (!this.underTest) this.underTest = flow;
     return flow;
   }

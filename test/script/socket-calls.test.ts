@@ -249,6 +249,28 @@ describe("--mss", () => {
   });
 });
 
+describe("the peer's numbers", () => {
+  it("are those of its SYN,ACK, of the one that counts", () =>
+    passes(
+      `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3\n+0 connect(3, ..., ...) = -1 EINPROGRESS
+      +0 > S 0:0(0) <...>\n+.1 < S. 500:500(0) ack 9 win 5\n+0 > R 9:9(0)
+      +.1 < S. 700:700(0) ack 1 win 60000 <mss 1460>\n+0 > . 1:1(0) ack 1
+      +0 < P. 1:11(10) ack 1 win 60000\n+0 > . 1:1(0) ack 11\n+0 read(3, ..., 100) = 10`,
+      "",
+    ));
+  it("are those of its SYN, whatever a listener has heard before", () =>
+    passes(
+      `+0 < F 17:20(3) win 5\n+0 < S 27:27(0) win 60000 <mss 1460>\n+0 > S. 0:0(0) ack 28 <...>
+      +0 < . 1:1(0) ack 1 win 60000\n+0 < P. 1:11(10) ack 1 win 60000\n+0 > . 1:1(0) ack 11
+      +0 accept(3, ..., ...) = 4\n+0 read(4, ..., 100) = 10`,
+      LISTEN,
+    ));
+  it("are not those of a SYN that comes too late", () =>
+    passes(
+      `+0 < S 900:900(0) win 5\n+0 > . 1:1(0) ack 1\n+0 < P. 1:11(10) ack 1 win 5\n+0 > . 1:1(0) ack 11`,
+    ));
+});
+
 describe("a connection between the ports of one that is over", () => {
   it("has numbers of its own", () =>
     passes(
