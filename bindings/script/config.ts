@@ -142,7 +142,7 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     setDefault(config.socketDefaults, key, value);
   if (dialect === "bsd") sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls));
   else presume(script, config, sysctls);
-  sysctls.push(...bufferSizes(script.events));
+  sysctls.push(...bufferSizes(script.events, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
   Object.assign(config, settingsFor(sysctls));
   const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
   // As Linux calls it.
@@ -245,16 +245,20 @@ const BSD_LIMITS: readonly [string, string][] = [
   ["tcp_rfc1337", "1"],
 ];
 
+type Sysctls = readonly (readonly [key: string, value: string])[];
+
+const lastOf = (sysctls: Sysctls, name: string, initial: number) =>
+  Number(sysctls.findLast(([key]) => key === name)?.[1] ?? initial);
+const maxsockbuf = (sysctls: Sysctls) => lastOf(sysctls, "maxsockbuf", 2097152);
+
 /** Sizes of buffers as the other dialect says them: how much there is at first, and how much at most. */
-function bsdBuffers(sysctls: readonly (readonly [string, string])[]): [string, string][] {
-  const last = (name: string, initial: number) =>
-    Number(sysctls.findLast(([key]) => key === name)?.[1] ?? initial);
-  const most = last("maxsockbuf", 2097152);
-  const receive = last("recvspace", 65536);
+function bsdBuffers(sysctls: Sysctls): [string, string][] {
+  const most = maxsockbuf(sysctls);
+  const receive = lastOf(sysctls, "recvspace", 65536);
   // What the window field can say is said whatever has not been read yet: that is more than the space itself.
   const first = Math.min(receive > 0xffff ? 2 * receive : receive, most);
   // Grows as it fills up.
-  const send = Math.min(2 * last("sendspace", 32768), most);
+  const send = Math.min(2 * lastOf(sysctls, "sendspace", 32768), most);
   return [
     ["tcp_rmem", `${Math.min(4096, first)} ${first} ${most}`],
     ["tcp_wmem", `${Math.min(4096, send)} ${send} ${most}`],
@@ -271,8 +275,11 @@ function presume(script: Script, config: Config, sysctls: [string, string][]): v
   config.presumed.push(`tcp_rmem=${value}`);
 }
 
-/** A buffer's size is a setting of the whole engine: the first that the script asks for is made so. */
-function bufferSizes(events: readonly ScriptEvent[]): [string, string][] {
+/**
+ * A buffer's size is a setting of the whole engine: the first that the script asks for is made so.
+ * @param most octets that the window scale has to reach all the same
+ */
+function bufferSizes(events: readonly ScriptEvent[], most: number): [string, string][] {
   const found = new Map<string, string>();
   for (const { action } of events) {
     if (action.kind !== "call" || action.name !== "setsockopt") continue;
@@ -287,7 +294,7 @@ function bufferSizes(events: readonly ScriptEvent[]): [string, string][] {
     if (key === "" || size === undefined || found.has(key)) continue;
     // Linux doubles what it is asked for, and counts its own records in it: what remains is what was asked for.
     const octets = Math.max(size, key === "tcp_rmem" ? 2048 : 4096);
-    found.set(key, `${Math.min(4096, octets)} ${octets} ${octets}`);
+    found.set(key, `${Math.min(4096, octets)} ${octets} ${Math.max(octets, most)}`);
   }
   return [...found];
 }

@@ -83,6 +83,13 @@ describe("sizes of buffers", () => {
     ).toMatchObject({ tcpRmem: [3000, 3000, 73728], tcpWmem: [4096, 65536, 73728] });
   });
 
+  it("a size that is set decides the window scale in Linux, not in BSD", () => {
+    const source = (command: string) => `0 \`${command}\`\n${SOCKET.replace("0 ", "+0 ")}
+      +0 setsockopt(3, SOL_SOCKET, SO_RCVBUF, [20000], 4) = 0`;
+    expect(settings(source("true")).tcpRmem).toEqual([4096, 20000, 20000]);
+    expect(settings(source("sysctl kern.ipc.maxsockbuf=73728")).tcpRmem).toEqual([4096, 20000, 73728]);
+  });
+
   it("more than a stream holds is all it holds, and told of", async () => {
     const source = '0 `sysctl net.ipv4.tcp_rmem="4096 20000 33554432"`\n';
     const { ignoredSettings } = await run(source);
