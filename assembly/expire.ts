@@ -4,6 +4,8 @@ import { finish, timeoutError } from "./lifecycle.ts";
 import { slotAt, timerArea } from "./pool.ts";
 import { earliest, raise, wantOutput } from "./queues.ts";
 import { timerExpired } from "./recovery/newreno.ts";
+import { REORDERING, reorderingExpired } from "./recovery/rack.ts";
+import { LOSS_PROBE, probeExpired, resumeTimer } from "./recovery/tlp.ts";
 import { currentRto } from "./rtt.ts";
 import { PROBE_DUE } from "./send/output.ts";
 import { setting } from "./settings.ts";
@@ -87,6 +89,16 @@ function retransmission(tcb: Tcb): void {
   }
   if (tcb.sndWnd == 0 || tcb.sndNxt == tcb.sndUna) {
     askWindow(tcb);
+    return;
+  }
+  if (tcb.probing == LOSS_PROBE) {
+    probeExpired(tcb);
+    wantOutput(tcb);
+    return;
+  }
+  if (tcb.probing == REORDERING) {
+    resumeTimer(tcb);
+    reorderingExpired(tcb);
     return;
   }
   count(CNT_TCP_TIMEOUTS);

@@ -16,6 +16,7 @@ import { beginPath, fitSegments } from "./path.ts";
 import { takeSlot } from "./pool.ts";
 import { leaveMemory, raise, release } from "./queues.ts";
 import { ackQuickly } from "./receive/text.ts";
+import { clearScoreboard } from "./recovery/scoreboard.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
 import { beginSack, takeSackPermitted } from "./sack.ts";
 import { lastAck } from "./send/replies.ts";
@@ -226,6 +227,7 @@ export function enterTimeWait(tcb: Tcb): void {
     }
     setState(tcb, TIME_WAIT);
     count(CNT_TW);
+    clearScoreboard(tcb);
     tcb.sndStream.clear();
     tcb.runs.clear();
     raise(tcb, EV_CLOSED);
@@ -303,6 +305,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
   setState(tcb, CLOSED);
   disarmAll(tcb);
   tcb.error = error;
+  clearScoreboard(tcb);
   tcb.sndStream.clear();
   tcb.runs.clear();
   if (event) raise(tcb, event);

@@ -37,6 +37,8 @@ export interface Settings {
   tcpSack: number;
   /** Tell of what has come twice (RFC 2883): 0 or 1 (1). */
   tcpDsack: number;
+  /** Tail loss probes (RFC 8985 §7): 0 for none (3). */
+  tcpEarlyRetrans: number;
   /** Explicit congestion notification (RFC 3168): 0 never, 1 asked for and granted, 2 granted only (2). */
   tcpEcn: number;
   /** Ask without it once a SYN was lost: 0 or 1 (1). */
@@ -93,6 +95,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpTimestamps: 1,
   tcpSack: 1,
   tcpDsack: 1,
+  tcpEarlyRetrans: 3,
   tcpEcn: 2,
   tcpEcnFallback: 1,
   tcpRfc1337: 0,
@@ -130,6 +133,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
+  tcpEarlyRetrans: [0, 4, control.SET_EARLY_RETRANS],
   tcpEcn: [0, 2, control.SET_ECN],
   tcpEcnFallback: [0, 1, control.SET_ECN_FALLBACK],
   tcpRfc1337: [0, 1, control.SET_RFC1337],

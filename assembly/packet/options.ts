@@ -35,6 +35,7 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
   segment.hasTimestamp = false;
   segment.hasSack = false;
   segment.userTimeout = 0;
+  segment.sackBlocks = 0;
   // Almost every segment of almost every connection.
   if (headerLength == TCP_HEADER + TIMESTAMPS_LENGTH && load<u32>(header, TCP_HEADER) == TIMESTAMPS_ALIGNED) {
     takeTimestamps(header + TCP_HEADER + 4, segment);
@@ -53,7 +54,10 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
     const length: u32 = load<u8>(header + at + 1);
     if (length < 2 || at + length > headerLength) return false;
     if (kind == TIMESTAMPS && length == 10) takeTimestamps(header + at + 2, segment);
-    else if (kind == USER_TIMEOUT && length == 4)
+    else if (kind == SACK && length > 2 && ((length - 2) & 7) == 0) {
+      segment.sackAt = header + at + 2;
+      segment.sackBlocks = (length - 2) >> 3;
+    } else if (kind == USER_TIMEOUT && length == 4)
       segment.userTimeout = bswap<u16>(load<u16>(header + at + 2));
     // MSS, window scale and SACK-permitted mean something on a SYN only, and at their own length only.
     if (syn) {

@@ -49,7 +49,11 @@ export class Segment {
   tsEcho: u32;
   /** Of RFC 5482, as it stands. */
   userTimeout: u32;
+  /** SACK-permitted. */
   hasSack: bool;
+  /** Where the blocks of a SACK option stand, and how many. */
+  sackAt: usize;
+  sackBlocks: u32;
 
   /** SEG.LEN: text, and one each for SYN and FIN. */
   @inline get length(): u32 {

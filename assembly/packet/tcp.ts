@@ -57,6 +57,7 @@ export function parseTcp(verify: bool = true): bool {
     segment.hasTimestamp = false;
     segment.hasSack = false;
     segment.userTimeout = 0;
+    segment.sackBlocks = 0;
   }
   return true;
 }

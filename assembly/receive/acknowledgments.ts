@@ -4,6 +4,9 @@ import { heard } from "../keepalive.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { congestionEchoed, duplicateAck, newlyAcked } from "../recovery/newreno.ts";
+import { scoredAck, watchReordering } from "../recovery/rack.ts";
+import { isScored, scoreboard } from "../recovery/scoreboard.ts";
+import { startRecoveryTimer } from "../recovery/tlp.ts";
 import { finishTiming } from "../rtt.ts";
 import { sendRoom } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
@@ -19,7 +22,8 @@ import { urgentAcknowledged } from "../urgent.ts";
 /** SND.UNA moves to `ack`, which lies in (SND.UNA, SND.NXT]. */
 export function acknowledge(tcb: Tcb, ack: Seq): void {
   const from = tcb.sndTextStart;
-  const acked = ack.since(tcb.sndUna);
+  const before = tcb.sndUna;
+  const acked = ack.since(before);
   // FIN went out before the SYN was acknowledged: the user still waits to hear that it was.
   if (tcb.synUnacked) raise(tcb, EV_ESTABLISHED);
   tcb.sndUna = ack;
@@ -36,12 +40,15 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   tcb.softError = 0;
   tcb.probes = 0;
   finishTiming(tcb);
-  newlyAcked(tcb, acked);
+  let excused: f64 = 0;
+  if (isScored(tcb)) excused = scoredAck(tcb, acked, before);
+  else newlyAcked(tcb, acked);
   // RFC 6298 5.2 and 5.3: off when all is acknowledged, started afresh otherwise.
   if (tcb.sndUna == tcb.sndNxt) {
     tcb.rtxAt = NEVER;
     tcb.probing = 0;
-  } else startRtx(tcb);
+  } else if (excused) watchReordering(tcb, excused);
+  else startRecoveryTimer(tcb);
   // Two thirds may fill up again before the writer is woken: it is woken for something.
   if (tcb.blocked && sendRoom(tcb) >= tcb.sndEnd.since(tcb.sndTextStart) >> 1) {
     tcb.blocked = 0;
@@ -86,6 +93,13 @@ export function checkAckField(tcb: Tcb): void {
   if (segment.ack != tcb.sndUna) return;
   tcb.probes = 0;
   const changed = updateWindow(tcb);
+  if (isScored(tcb)) {
+    if (segment.sackBlocks || scoreboard(tcb).tlpOut) {
+      const excused = scoredAck(tcb, 0, tcb.sndUna);
+      if (excused) watchReordering(tcb, excused);
+    }
+    return;
+  }
   // RFC 5681 §2: data in flight, no text, no SYN or FIN, same acknowledgment, same window.
   if (
     !changed &&

@@ -165,7 +165,8 @@ function checkSequence(tcb: Tcb): bool {
   // The SYN,ACK of a simultaneous open, or a SYN that is repeated, begins one before RCV.NXT (§3.5, figure 8).
   if (tcb.synUnacked && segment.has(SYN) && !segment.has(RST) && segment.seq == tcb.irs) {
     if (!segment.has(ACK)) {
-      // The peer has not seen our SYN,ACK.
+      // The peer has not seen our SYN,ACK, which is to echo the SYN it will be an answer to.
+      takeTimestamp(tcb, segment.seq);
       tcb.synPending = 1;
       wantOutput(tcb);
       return DROP;

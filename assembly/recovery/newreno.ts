@@ -5,6 +5,8 @@ import { wantOutput } from "../queues.ts";
 import { stopTiming } from "../rtt.ts";
 import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
+import { markAll, timeoutScored } from "./rack.ts";
+import { isScored } from "./scoreboard.ts";
 
 // RFC 6582 (NewReno) on RFC 5681, with limited transmit (RFC 3042): loss recovery for a peer without SACK.
 
@@ -102,6 +104,7 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
 export function resendAll(tcb: Tcb): void {
   if (tcb.flightSize == 0 || tcb.sndUna == tcb.iss) return;
   if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  if (isScored(tcb)) markAll(tcb);
   tcb.caState = CA_LOSS;
   tcb.recover = tcb.sndNxt.minus(1);
   tcb.rexmitNxt = tcb.sndUna;
@@ -113,11 +116,12 @@ export function resendAll(tcb: Tcb): void {
 /** RFC 5681 §3.1, eqn. 4 and LW: the retransmission timer has expired. */
 export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
-  if (tcb.retransmits == 0) {
+  if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
     halve(tcb);
     tellReduced(tcb);
   }
   tcb.cwnd = tcb.sndMss;
+  if (isScored(tcb)) timeoutScored(tcb);
   tcb.caState = CA_LOSS;
   tcb.recover = tcb.sndNxt.minus(1);
   tcb.rexmitNxt = tcb.sndUna;

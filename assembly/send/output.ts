@@ -14,7 +14,18 @@ import {
 import { ACK, FIN, PSH, SYN, TCP_HEADER, URG } from "../packet/segment.ts";
 import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
-import { CA_LOSS, limitedTransmit } from "../recovery/newreno.ts";
+import { CA_LOSS, CA_RECOVERY, limitedTransmit } from "../recovery/newreno.ts";
+import { nextLost, REORDERING, resent } from "../recovery/rack.ts";
+import {
+  beginScoreboard,
+  isScored,
+  NONE,
+  pipe,
+  recordSent,
+  Scoreboard,
+  scoreboard,
+} from "../recovery/scoreboard.ts";
+import { probeSent, startRecoveryTimer } from "../recovery/tlp.ts";
 import { currentRto, startTiming, stopTiming } from "../rtt.ts";
 import { sackLength, writeSack } from "../sack.ts";
 import { Seq } from "../seq.ts";
@@ -236,6 +247,7 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
 
 /** What recovery asks for: the first unacknowledged segment, or in Loss everything from rexmitNxt up to `recover`. */
 function retransmit(tcb: Tcb): bool {
+  if (isScored(tcb)) return resendLost(tcb);
   if (tcb.rexmitOne) {
     if (tcb.flightSize && tcb.sndWnd && retransmitAt(tcb, tcb.sndUna) < 0) return false;
     tcb.rexmitOne = 0;
@@ -252,13 +264,63 @@ function retransmit(tcb: Tcb): bool {
   return true;
 }
 
-/** Send the segment at `seq` again. Returns the sequence numbers it took; -1 when the batch is full. */
-function retransmitAt(tcb: Tcb, seq: Seq): i32 {
+/** Send again what is known to be lost, as far as the window goes; or the probe that is to tell. */
+function resendLost(tcb: Tcb): bool {
+  const board = scoreboard(tcb);
+  if (tcb.rexmitOne) {
+    if (!board.isEmpty && tcb.sndWnd && !sendLossProbe(tcb, board)) return false;
+    tcb.rexmitOne = 0;
+  }
+  if (tcb.sndWnd == 0) return true;
+  for (let index = nextLost(board); index != NONE; index = nextLost(board)) {
+    const record = board.sent(index);
+    if (pipe(tcb) + min<u32>(record.length, tcb.sndMss) > tcb.cwnd) break;
+    // A peer that shrank its window gets what lies within it.
+    if (record.start.since(tcb.sndUna) >= tcb.sndWnd) break;
+    if (!resend(tcb, board, index)) return false;
+    if (tcb.caState == CA_LOSS) count(CNT_TCP_SLOW_START_RETRANS);
+  }
+  return true;
+}
+
+/** Send a record again, in as many segments as it takes by now. */
+function resend(tcb: Tcb, board: Scoreboard, index: u32): bool {
+  const record = board.sent(index);
+  let at = record.start;
+  while (at != record.end) {
+    const sent = retransmitAt(tcb, at, record.end.since(at));
+    if (sent < 0) return false;
+    if (sent == 0) break;
+    at = at.plus(sent);
+  }
+  resent(board, index);
+  return true;
+}
+
+/** RFC 8985 §7.3: new text if there is some, whatever the congestion window says; else the last that was sent. */
+function sendLossProbe(tcb: Tcb, board: Scoreboard): bool {
+  const unsent = tcb.sndEnd.since(tcb.sndNxt);
+  const room = tcb.sndWnd - min(tcb.sndWnd, tcb.flightSize);
+  const length = min(min(unsent, segmentRoom(tcb)), room);
+  if (length && !tcb.finSent) {
+    if (!sendNext(tcb, length, unsent == length)) return false;
+    probeSent(tcb, board, false);
+    return true;
+  }
+  if (!resend(tcb, board, board.next - 1)) return false;
+  probeSent(tcb, board, true);
+  return true;
+}
+
+/**
+ * Send the segment at `seq` again, of at most `most` sequence numbers. Returns those it took; -1 when the batch is full.
+ */
+function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
   const textEnd = tcb.sndNxt > tcb.sndEnd ? tcb.sndEnd : tcb.sndNxt;
   const left = textEnd.since(seq);
   // A peer that shrank its window gets what lies within it (RFC 9293 §3.8.6, SHLD-16).
   const allowed = tcb.sndWnd - min(tcb.sndWnd, seq.since(tcb.sndUna));
-  const length = min(min(left, segmentRoom(tcb)), max(allowed, 1));
+  const length = min(min(left, most), min(segmentRoom(tcb), max(allowed, 1)));
   const fin = tcb.finSent != 0 && length == left;
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
@@ -273,15 +335,19 @@ function retransmitAt(tcb: Tcb, seq: Seq): i32 {
 /** Octets that may be sent beyond SND.NXT now: the smaller of both windows, less what is in flight. */
 function usable(tcb: Tcb): u32 {
   const flight = tcb.flightSize;
-  const allowed = min(tcb.cwnd + limitedTransmit(tcb), tcb.sndWnd);
-  return allowed > flight ? allowed - flight : 0;
+  if (tcb.sndWnd <= flight) return 0;
+  const flying = pipe(tcb);
+  const allowed = isScored(tcb) ? tcb.cwnd : tcb.cwnd + limitedTransmit(tcb);
+  return allowed > flying ? min(allowed - flying, tcb.sndWnd - flight) : 0;
 }
 
 /** Text and FIN not sent before. */
 function sendNew(tcb: Tcb): bool {
   if (tcb.finSent) return true;
   // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost.
-  if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
+  if (isScored(tcb)) {
+    if (tcb.caState == CA_LOSS && nextLost(scoreboard(tcb)) != NONE) return true;
+  } else if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
   if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
   const before = tcb.sndNxt;
   let room = usable(tcb);
@@ -296,7 +362,7 @@ function sendNew(tcb: Tcb): bool {
     room -= length;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
-  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && tcb.flightSize + tcb.sndMss > tcb.cwnd);
+  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;
@@ -311,7 +377,14 @@ function sendNext(tcb: Tcb, length: u32, last: bool): bool {
   const mss = segmentRoom(tcb);
   const fin = last && tcb.finQueued != 0;
   if (!sendText(tcb, tcb.sndNxt, length, fin)) return false;
-  if (tcb.flightSize == 0) tcb.unackedSince = now;
+  if (tcb.flightSize == 0) {
+    tcb.unackedSince = now;
+    beginScoreboard(tcb);
+  }
+  if (isScored(tcb)) {
+    recordSent(tcb, length + u32(fin));
+    if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += length;
+  }
   tcb.sndNxt = tcb.sndNxt.plus(length + u32(fin));
   if (length) {
     count(CNT_TCP_ORIG_DATA_SENT);
@@ -322,10 +395,7 @@ function sendNext(tcb: Tcb, length: u32, last: bool): bool {
     if (tcb.state == CLOSE_WAIT) setState(tcb, LAST_ACK);
   }
   startTiming(tcb);
-  if (tcb.rtxAt == NEVER || tcb.probing) {
-    tcb.probing = 0;
-    startRtx(tcb);
-  }
+  if (tcb.rtxAt == NEVER || (tcb.probing && tcb.probing != REORDERING)) startRecoveryTimer(tcb);
   return true;
 }
 

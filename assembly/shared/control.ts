@@ -62,6 +62,7 @@ export const SET_USER_TIMEOUT_OPTION = 332;
 export const SET_RFC1337 = 344;
 export const SET_ECN = 348;
 export const SET_ECN_FALLBACK = 352;
+export const SET_EARLY_RETRANS = 356;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 

@@ -1,0 +1,387 @@
+import { halve, windowAcked } from "../congestion/newreno.ts";
+import { count } from "../counters.ts";
+import { tellReduced } from "../ecn.ts";
+import { segment } from "../packet/segment.ts";
+import { wantOutput } from "../queues.ts";
+import { stopTiming } from "../rtt.ts";
+import { Seq } from "../seq.ts";
+import {
+  CNT_TCP_DSACK_IGNORED,
+  CNT_TCP_DSACK_RECV,
+  CNT_TCP_LOSS_PROBE_RECOVERY,
+  CNT_TCP_SACK_DISCARD,
+  CNT_TCP_SACK_RECOVERY,
+  CNT_TCP_SACK_RENEGING,
+  CNT_TCP_SACK_REORDER,
+} from "../shared/counters.ts";
+import { Tcb } from "../tcb.ts";
+import { Micros, now } from "../time.ts";
+import { armRtx } from "../timers.ts";
+import { CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY } from "./newreno.ts";
+import { beginReduction, reduce } from "./prr.ts";
+import { EVER_RESENT, LOST, NONE, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
+import { probeAnswered } from "./tlp.ts";
+
+// RACK, RFC 8985 §6: a segment is lost when one sent sufficiently later has arrived. SACK blocks by RFC 2018 and 2883;
+// what may be sent meanwhile by RFC 6937 (prr.ts).
+
+/** Tcb.probing: the timer runs until reordering is no excuse any more (RFC 8985 §6.2 step 5). */
+export const REORDERING: u8 = 4;
+
+/** RFC 8985 §6.2 step 4: recoveries after which a window widened by duplicates is narrow again. */
+const REO_WND_PERSIST: u8 = 16;
+const REORDERING_MAX: u32 = 300;
+
+// What the ACK being processed has told.
+let newlyDelivered: u32 = 0;
+let newlyLost: bool = false;
+/** Lowest sequence number that came late, and was sent once. */
+let lateFrom: Seq = Seq.of(0);
+let late: bool = false;
+let sawDsack: bool = false;
+
+function sentAfter(at1: Micros, end1: Seq, at2: Micros, end2: Seq): bool {
+  return at1 > at2 || (at1 == at2 && end1 > end2);
+}
+
+/** §6.2 step 2: what has arrived was sent at `record.sentAt`. */
+function advance(tcb: Tcb, board: Scoreboard, record: Sent): void {
+  const rtt = u32(min(max(now - record.sentAt, 1), 4294967295.0));
+  // It may have been the first copy that arrived: sooner than any round trip.
+  if (record.has(EVER_RESENT) && rtt < tcb.rttMin) return;
+  board.rackRtt = rtt;
+  if (sentAfter(record.sentAt, record.end, board.rackSentAt, board.rackEnd)) {
+    board.rackSentAt = record.sentAt;
+    board.rackEnd = record.end;
+  }
+}
+
+/** A record, all of it, is delivered for the first time. */
+function delivered(tcb: Tcb, board: Scoreboard, record: Sent): void {
+  const length = record.length;
+  if (!record.has(EVER_RESENT) && record.end <= board.fack) {
+    // §6.2 step 3: it was sent before something that has arrived already.
+    if (!late || record.start < lateFrom) lateFrom = record.start;
+    late = true;
+  }
+  if (record.has(LOST)) board.lostOctets -= length;
+  if (record.has(RESENT)) board.resentOctets -= length;
+  newlyDelivered += length;
+  advance(tcb, board, record);
+}
+
+/** The cumulative acknowledgment has moved to SND.UNA. */
+function takeCumulative(tcb: Tcb, board: Scoreboard): void {
+  const una = tcb.sndUna;
+  while (!board.isEmpty) {
+    const record = board.sent(board.first);
+    if (record.end > una) {
+      if (record.start < una) cut(board, record, una);
+      break;
+    }
+    if (record.has(SACKED)) {
+      board.sackedOctets -= record.length;
+      board.sackedCount--;
+    } else delivered(tcb, board, record);
+    board.shift();
+  }
+  if (board.runs.count) board.runs.take(una, una);
+  if (una > board.fack) board.fack = una;
+}
+
+/** Only the beginning of a record is acknowledged. */
+function cut(board: Scoreboard, record: Sent, una: Seq): void {
+  const length = una.since(record.start);
+  if (record.has(SACKED)) board.sackedOctets -= length;
+  else newlyDelivered += length;
+  if (record.has(LOST)) board.lostOctets -= length;
+  if (record.has(RESENT)) board.resentOctets -= length;
+  record.start = una;
+}
+
+/** Take the blocks of `segment`, which acknowledges up to SEG.ACK. `before` is what SND.UNA was. */
+function takeBlocks(tcb: Tcb, board: Scoreboard, before: Seq): void {
+  const blocks = segment.sackBlocks;
+  for (let i: u32 = 0; i < blocks; i++) {
+    const at = segment.sackAt + (i << 3);
+    const start = Seq.of(bswap<u32>(load<u32>(at)));
+    const end = Seq.of(bswap<u32>(load<u32>(at, 4)));
+    if (i == 0 && isDuplicate(at, start, end, blocks)) {
+      takeDuplicate(tcb, board, start, end, before);
+      continue;
+    }
+    // Beyond what was sent, behind what is acknowledged, or upside down.
+    if (start >= end || end > tcb.sndNxt || start < tcb.sndUna) {
+      if (end > tcb.sndUna || start >= end) count(CNT_TCP_SACK_DISCARD);
+      continue;
+    }
+    takeBlock(tcb, board, start, end);
+  }
+}
+
+/** RFC 2883 §4: the first block lies behind this segment's own acknowledgment, or within the second block. */
+function isDuplicate(at: usize, start: Seq, end: Seq, blocks: u32): bool {
+  if (start >= end) return false;
+  if (end <= segment.ack) return true;
+  if (blocks < 2) return false;
+  const outerStart = Seq.of(bswap<u32>(load<u32>(at, 8)));
+  const outerEnd = Seq.of(bswap<u32>(load<u32>(at, 12)));
+  return start >= outerStart && end <= outerEnd;
+}
+
+/** What was sent twice has arrived twice: reordering deserves more patience (RFC 8985 §6.2 step 4). */
+function takeDuplicate(tcb: Tcb, board: Scoreboard, start: Seq, end: Seq, before: Seq): void {
+  // Of what was never sent, or so long ago that nobody remembers.
+  if (end > tcb.sndNxt || (start < before && before.since(start) > tcb.maxSndWnd)) {
+    count(CNT_TCP_DSACK_IGNORED);
+    return;
+  }
+  count(CNT_TCP_DSACK_RECV);
+  sawDsack = true;
+  board.dsackDups++;
+  board.reorderingSeen = 1;
+  if (tcb.sndUna >= board.dsackRound) {
+    board.dsackRound = tcb.sndNxt;
+    if (board.reoWndMult < 255) board.reoWndMult++;
+    board.reoWndPersist = REO_WND_PERSIST;
+  }
+}
+
+/** Mark what of [start, end) was not known to have arrived. */
+function takeBlock(tcb: Tcb, board: Scoreboard, start: Seq, end: Seq): void {
+  const base = tcb.sndUna;
+  const runs = board.runs;
+  if (runs.covers(base, start, end)) return;
+  if (!runs.hasRoom()) return;
+  // From where what is known of it ends: a block that grew is looked at once, not from its beginning.
+  let from = start;
+  while (from < end) {
+    const known = runs.overlap(base, from, end);
+    const gap = known ? runs.overlapStart : end;
+    markRange(tcb, board, from, gap);
+    from = known ? gap.plus(known) : end;
+  }
+  runs.insert(base, start, end);
+  if (end > board.fack) board.fack = end;
+}
+
+/** Records that lie wholly within what is now known up to `end`; one of which a part is missing waits for it. */
+function markRange(tcb: Tcb, board: Scoreboard, from: Seq, end: Seq): void {
+  if (from >= end) return;
+  for (let index = board.find(from); index != board.next; index++) {
+    const record = board.sent(index);
+    if (record.end > end) break;
+    if (record.has(SACKED) || record.start < from) continue;
+    delivered(tcb, board, record);
+    record.flags = (record.flags | SACKED) & ~(LOST | RESENT);
+    board.sackedOctets += record.length;
+    board.sackedCount++;
+    if (record.linked) board.unlink(record);
+  }
+}
+
+/** §6.2 step 3, and the degree of it as Linux's tcp_reordering counts it. */
+function noteReordering(tcb: Tcb, board: Scoreboard): void {
+  if (!late || lateFrom >= board.fack) return;
+  board.reorderingSeen = 1;
+  const degree = (board.fack.since(lateFrom) + tcb.sndMss - 1) / tcb.sndMss;
+  if (degree > board.reordering) board.reordering = min(degree, REORDERING_MAX);
+  count(CNT_TCP_SACK_REORDER);
+}
+
+/** §6.2 step 4: how long a segment may be late. */
+function reoWnd(tcb: Tcb, board: Scoreboard): f64 {
+  if (!board.reorderingSeen) {
+    if (tcb.caState >= CA_RECOVERY || board.sackedCount >= board.reordering) return 0;
+  }
+  return min((f64(tcb.rttMin) / 4) * board.reoWndMult, tcb.srtt);
+}
+
+function markLost(board: Scoreboard, record: Sent): void {
+  if (record.has(RESENT)) board.resentOctets -= record.length;
+  if (!record.has(LOST)) board.lostOctets += record.length;
+  record.flags = (record.flags | LOST) & ~RESENT;
+  if (record.linked) board.unlink(record);
+  newlyLost = true;
+}
+
+/** §6.2 step 5: mark what is lost by now; returns in how many microseconds to look again, 0 for not at all. */
+function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
+  let timeout: f64 = 0;
+  if (board.rackRtt == 0) return 0;
+  const window = reoWnd(tcb, board);
+  let index = board.oldest;
+  while (index != NONE) {
+    const record = board.sent(index);
+    if (!sentAfter(board.rackSentAt, board.rackEnd, record.sentAt, record.end)) break;
+    const later = record.later;
+    const left = record.sentAt + f64(board.rackRtt) + window - now;
+    if (left <= 0) {
+      markLost(board, record);
+      if (index - board.first < board.hint - board.first) board.hint = index;
+    } else timeout = max(timeout, left);
+    index = later;
+  }
+  return timeout;
+}
+
+/** Begin to make good what is lost (RFC 6675 §5, RFC 6937). An echo of congestion may have reduced the window already. */
+function enterRecovery(tcb: Tcb, board: Scoreboard): void {
+  if (tcb.caState != CA_CWR) {
+    board.recoverFs = tcb.cwnd;
+    halve(tcb);
+    tellReduced(tcb);
+  } else board.recoverFs = max(tcb.cwnd, tcb.ssthresh);
+  tcb.caState = CA_RECOVERY;
+  tcb.recover = tcb.sndNxt.minus(1);
+  beginReduction(board);
+  stopTiming(tcb);
+  count(CNT_TCP_SACK_RECOVERY);
+}
+
+/** All that was in flight when it began has arrived. */
+function leaveRecovery(tcb: Tcb, board: Scoreboard): void {
+  if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  tcb.caState = CA_OPEN;
+  if (board.reoWndPersist && --board.reoWndPersist == 0) board.reoWndMult = 1;
+}
+
+/**
+ * An acceptable ACK has come; `acked` octets of it are new, and SND.UNA, which was at `before`, has moved already.
+ * Returns in how many microseconds reordering will be no excuse any more, 0 if there is nothing to excuse.
+ */
+export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
+  const board = scoreboard(tcb);
+  newlyDelivered = 0;
+  newlyLost = false;
+  late = false;
+  sawDsack = false;
+  if (acked) takeCumulative(tcb, board);
+  if (segment.sackBlocks) takeBlocks(tcb, board, before);
+  noteReordering(tcb, board);
+  board.delivered += newlyDelivered;
+  if (board.tlpOut && probeAnswered(tcb, board, sawDsack, newlyDelivered != 0)) reduceForProbe(tcb);
+  const timeout = board.isEmpty ? 0 : detectLosses(tcb, board);
+  react(tcb, board, acked);
+  if (board.isEmpty) board.clear();
+  wantOutput(tcb);
+  return timeout;
+}
+
+/** RFC 8985 §7.4.2: the probe made good a loss that nothing else told of. */
+function reduceForProbe(tcb: Tcb): void {
+  if (tcb.caState > CA_DISORDER) return;
+  halve(tcb);
+  tellReduced(tcb);
+  tcb.cwnd = tcb.ssthresh;
+  count(CNT_TCP_LOSS_PROBE_RECOVERY);
+}
+
+/** What the window and the state come to. */
+function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
+  const over = tcb.sndUna > tcb.recover;
+  if (tcb.caState >= CA_RECOVERY && over && acked) leaveRecovery(tcb, board);
+  else if (tcb.caState == CA_CWR && over && acked) tcb.caState = CA_OPEN;
+  if (tcb.caState < CA_RECOVERY && board.lostOctets) enterRecovery(tcb, board);
+  if (tcb.caState == CA_RECOVERY) {
+    reduce(tcb, board, newlyDelivered, acked != 0 && !newlyLost);
+    return;
+  }
+  if (tcb.caState == CA_LOSS) {
+    tcb.cwndLimited = 1;
+    if (acked) windowAcked(tcb, newlyDelivered);
+    return;
+  }
+  if (tcb.caState == CA_CWR) return;
+  tcb.caState = board.sackedCount ? CA_DISORDER : CA_OPEN;
+  if (acked) {
+    // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
+    if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
+    windowAcked(tcb, newlyDelivered);
+  }
+}
+
+/** The reordering timer has expired. */
+export function reorderingExpired(tcb: Tcb): void {
+  const board = scoreboard(tcb);
+  newlyLost = false;
+  const timeout = detectLosses(tcb, board);
+  if (board.lostOctets) {
+    if (tcb.caState < CA_RECOVERY) enterRecovery(tcb, board);
+    if (tcb.caState == CA_RECOVERY) reduce(tcb, board, 0, false);
+    wantOutput(tcb);
+  }
+  if (timeout) watchReordering(tcb, timeout);
+}
+
+/** Have the timer expire when reordering is no excuse any more. */
+export function watchReordering(tcb: Tcb, timeout: f64): void {
+  tcb.probing = REORDERING;
+  // In whole microseconds: the clock has no others, and would never get there.
+  armRtx(tcb, now + Math.ceil(timeout));
+}
+
+/** §6.3: the retransmission timer has expired. The first segment is lost, and whatever was sent as long ago. */
+export function timeoutScored(tcb: Tcb): void {
+  const board = scoreboard(tcb);
+  board.tlpOut = 0;
+  if (board.isEmpty) return;
+  // RFC 2018 §8: the peer has dropped what it had told of; no word of it is believed any more.
+  if (board.sent(board.first).has(SACKED)) forgetSacks(board);
+  const horizon = now - f64(board.rackRtt) - reoWnd(tcb, board);
+  for (let index = board.first; index != board.next; index++) {
+    const record = board.sent(index);
+    if (record.has(SACKED) || (record.has(LOST) && !record.has(RESENT))) continue;
+    if (index == board.first || record.sentAt <= horizon) markLost(board, record);
+  }
+  board.hint = board.first;
+}
+
+/** All in flight is to be sent again, smaller, for no fault of the path's capacity. */
+export function markAll(tcb: Tcb): void {
+  const board = scoreboard(tcb);
+  for (let index = board.first; index != board.next; index++) {
+    const record = board.sent(index);
+    if (!record.has(SACKED)) markLost(board, record);
+  }
+  board.hint = board.first;
+}
+
+function forgetSacks(board: Scoreboard): void {
+  count(CNT_TCP_SACK_RENEGING);
+  for (let index = board.first; index != board.next; index++) {
+    const record = board.sent(index);
+    if (!record.has(SACKED)) continue;
+    record.flags &= ~SACKED;
+    board.link(index, record);
+  }
+  board.runs.clear();
+  board.sackedOctets = 0;
+  board.sackedCount = 0;
+}
+
+/** Index of the next record to be sent again, NONE when none waits. */
+export function nextLost(board: Scoreboard): u32 {
+  if (board.lostOctets == 0) return NONE;
+  for (let index = board.hint; index != board.next; index++) {
+    const record = board.sent(index);
+    if (record.has(LOST) && !record.has(RESENT)) {
+      board.hint = index;
+      return index;
+    }
+  }
+  board.hint = board.next;
+  return NONE;
+}
+
+/** The record was sent again. */
+export function resent(board: Scoreboard, index: u32): void {
+  const record = board.sent(index);
+  const length = record.length;
+  record.flags |= RESENT | EVER_RESENT;
+  board.resentOctets += length;
+  record.sentAt = now;
+  if (record.linked) board.unlink(record);
+  board.link(index, record);
+  board.prrOut += length;
+}

@@ -1,0 +1,249 @@
+import { annexOf } from "../annex.ts";
+import { Reassembly } from "../reassembly.ts";
+import { Seq } from "../seq.ts";
+import { ANNEX_CONGESTION, ANNEX_RECOVERY } from "../shared/annex-layout.ts";
+import { Stream } from "../stream.ts";
+import { Tcb } from "../tcb.ts";
+import { Micros, now } from "../time.ts";
+
+// What became of each segment in flight, for peers that tell of holes: a record a segment, in the order of sequence
+// numbers in blocks of the pool, and linked in the order in which they were sent last. Which octets are SACKed stands in
+// runs besides, so that a block which only grew is looked at from where it grew.
+
+/** A segment was SACKed; is taken for lost; was sent again, and counts as in flight for that; was ever sent again. */
+export const SACKED: u32 = 1;
+export const LOST: u32 = 2;
+export const RESENT: u32 = 4;
+export const EVER_RESENT: u32 = 8;
+
+/** No record. */
+export const NONE: u32 = 0xffffffff;
+
+const RECORD: u32 = 32;
+const SHIFT: u32 = 5;
+
+/** One segment in flight: sequence numbers from `start` up to `end`, FIN included, sent last at `sentAt`. */
+@unmanaged
+@final
+export class Sent {
+  start: Seq;
+  end: Seq;
+  sentAt: Micros;
+  /** Neighbours in the order of sending; NONE at the ends. */
+  later: u32;
+  earlier: u32;
+  flags: u32;
+  /** Whether it stands in that order: what is lost does not, until it is sent again. */
+  linked: u32;
+
+  @inline get length(): u32 {
+    return this.end.since(this.start);
+  }
+
+  @inline has(flags: u32): bool {
+    return (this.flags & flags) != 0;
+  }
+}
+
+if (offsetof<Sent>() != RECORD) ERROR("a record of a segment is not as long as its place");
+
+/** The part of a TCB's annex that recovery keeps. Written by the files of recovery/. */
+@unmanaged
+@final
+export class Scoreboard {
+  private stream0: u64;
+  private stream1: u64;
+  private stream2: u64;
+  private runs0: u32;
+  private runs1: u32;
+  private runs2: u32;
+  /** Indices of the oldest record and of the one to come. */
+  first: u32;
+  next: u32;
+  /** Octets SACKed, lost, and sent again and in flight; segments SACKed. */
+  sackedOctets: u32;
+  lostOctets: u32;
+  resentOctets: u32;
+  sackedCount: u32;
+  /** Ends of the list in the order of sending. */
+  oldest: u32;
+  newest: u32;
+  /** No record before this one waits to be sent again. */
+  hint: u32;
+  /** Octets that have left the network, by ACK or SACK. */
+  delivered: f64;
+
+  // RACK, RFC 8985 §5.2. Written by rack.ts.
+  rackSentAt: Micros;
+  rackEnd: Seq;
+  /** Highest sequence number SACKed or acknowledged. */
+  fack: Seq;
+  /** Microseconds. */
+  rackRtt: u32;
+  dsackRound: Seq;
+  /** Segments by which one may be late before it counts as lost: Linux's tcp_reordering, as far as it has grown. */
+  reordering: u32;
+  reoWndMult: u8;
+  reoWndPersist: u8;
+  reorderingSeen: u8;
+
+  // Tail loss probe, RFC 8985 §7.3. Written by tlp.ts.
+  tlpOut: u8;
+  tlpEnd: Seq;
+  tlpResent: u32;
+
+  // Proportional rate reduction, RFC 6937 §3. Written by prr.ts.
+  prrDelivered: u32;
+  prrOut: u32;
+  recoverFs: u32;
+  dsackDups: u32;
+
+  @inline static at(annex: usize): Scoreboard {
+    return changetype<Scoreboard>(annex + ANNEX_RECOVERY);
+  }
+
+  @inline get records(): Stream {
+    return changetype<Stream>(changetype<usize>(this));
+  }
+
+  @inline get runs(): Reassembly {
+    return changetype<Reassembly>(changetype<usize>(this) + 24);
+  }
+
+  @inline get isEmpty(): bool {
+    return this.first == this.next;
+  }
+
+  /** The record `index`. */
+  @inline sent(index: u32): Sent {
+    return changetype<Sent>(this.records.address(Seq.of(index << SHIFT)));
+  }
+
+  /** Enter a segment just sent. False when memory has ended, or when it would be told apart from another no more. */
+  push(start: Seq, end: Seq): bool {
+    const at = Seq.of(this.next << SHIFT);
+    if (this.records.put(Seq.of(this.first << SHIFT), at, blank, RECORD) != RECORD) return false;
+    const record = this.sent(this.next);
+    record.start = start;
+    record.end = end;
+    record.sentAt = now;
+    this.link(this.next, record);
+    this.next++;
+    return true;
+  }
+
+  /** Give up the oldest record. */
+  shift(): void {
+    const index = this.first;
+    const record = this.sent(index);
+    if (record.linked) this.unlink(record);
+    this.first = index + 1;
+    this.records.trim(Seq.of(index << SHIFT), Seq.of((index + 1) << SHIFT));
+    if (this.hint - this.first > 0x7fffffff) this.hint = this.first;
+    if (this.isEmpty) this.records.clear();
+  }
+
+  /** Put a record at the end of the order of sending. */
+  link(index: u32, record: Sent): void {
+    record.linked = 1;
+    record.later = NONE;
+    record.earlier = this.newest;
+    if (this.newest == NONE) this.oldest = index;
+    else this.sent(this.newest).later = index;
+    this.newest = index;
+  }
+
+  unlink(record: Sent): void {
+    if (record.earlier == NONE) this.oldest = record.later;
+    else this.sent(record.earlier).later = record.later;
+    if (record.later == NONE) this.newest = record.earlier;
+    else this.sent(record.later).earlier = record.earlier;
+    record.linked = 0;
+  }
+
+  /** Index of the first record that ends beyond `at`; `next` when none does. */
+  find(at: Seq): u32 {
+    let low = this.first;
+    let high = this.next;
+    while (low != high) {
+      const middle = low + ((high - low) >>> 1);
+      if (this.sent(middle).end <= at) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Forget all of it, and give back what it is kept in. */
+  clear(): void {
+    this.records.clear();
+    this.runs.clear();
+    this.first = this.next;
+    this.hint = this.next;
+    this.oldest = NONE;
+    this.newest = NONE;
+    this.sackedOctets = 0;
+    this.lostOctets = 0;
+    this.resentOctets = 0;
+    this.sackedCount = 0;
+  }
+}
+
+if (ANNEX_RECOVERY + offsetof<Scoreboard>() > ANNEX_CONGESTION)
+  ERROR("a scoreboard does not fit its part of the annex");
+if (offsetof<Stream>() != 24 || offsetof<Reassembly>() != 12)
+  ERROR("a scoreboard begins with a stream and runs");
+
+const blank = memory.data(32, 8);
+
+/** Whether segments of `tcb` are recorded. */
+export function isScored(tcb: Tcb): bool {
+  return tcb.sackOk != 0 && tcb.annex != 0 && scoreboard(tcb).reordering != 0;
+}
+
+export function scoreboard(tcb: Tcb): Scoreboard {
+  return Scoreboard.at(tcb.annex);
+}
+
+/**
+ * The first segment is about to be sent to a peer that tells of holes. Where memory has ended the connection does
+ * without, as with one that does not.
+ */
+export function beginScoreboard(tcb: Tcb): void {
+  if (!tcb.sackOk || annexOf(tcb) == 0) return;
+  const board = scoreboard(tcb);
+  if (board.reordering) return;
+  board.clear();
+  board.reordering = DUP_THRESHOLD;
+  board.reoWndMult = 1;
+  board.fack = tcb.sndUna;
+  board.rackEnd = tcb.sndUna;
+  board.dsackRound = tcb.sndUna;
+}
+
+/** RFC 5681's three duplicates, as Linux's tcp_reordering begins. */
+export const DUP_THRESHOLD: u32 = 3;
+
+/** Octets in the network, by all that is known (RFC 6675 §4's pipe). */
+export function pipe(tcb: Tcb): u32 {
+  if (!isScored(tcb)) return tcb.flightSize;
+  const board = scoreboard(tcb);
+  return tcb.flightSize - board.sackedOctets - board.lostOctets + board.resentOctets;
+}
+
+/** The connection is over, or all that was sent is acknowledged. */
+export function clearScoreboard(tcb: Tcb): void {
+  if (isScored(tcb)) scoreboard(tcb).clear();
+}
+
+/**
+ * Enter the segment of `length` sequence numbers that is about to be sent at SND.NXT. Where memory has ended recovery
+ * does without until all is acknowledged.
+ */
+export function recordSent(tcb: Tcb, length: u32): void {
+  const board = scoreboard(tcb);
+  if (board.push(tcb.sndNxt, tcb.sndNxt.plus(length))) return;
+  board.clear();
+  board.reordering = 0;
+  tcb.rexmitNxt = tcb.sndUna;
+  tcb.dupAcks = 0;
+}
