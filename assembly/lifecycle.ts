@@ -1,7 +1,7 @@
 import { addressHigh, addressLow } from "./addresses.ts";
 import { dropAnnex } from "./annex.ts";
 import { add, sum } from "./checksum.ts";
-import { startWindow } from "./congestion/newreno.ts";
+import { startWindow } from "./congestion/window.ts";
 import { count, uncount } from "./counters.ts";
 import { enterTable, leaveTable } from "./demux.ts";
 import { beginEcn, takeSynEcn } from "./ecn.ts";

@@ -267,7 +267,7 @@ export class Tcb {
   recover: Seq;
   rexmitNxt: Seq;
 
-  // Congestion control, RFC 5681. Written by congestion/newreno.ts.
+  // Congestion control, RFC 5681. Written by congestion/.
   cwnd: u32;
   ssthresh: u32;
   bytesAckedCa: u32;
@@ -336,7 +336,7 @@ export class Tcb {
   ipOptions: u8;
   uto: u8;
 
-  // How much of the congestion window was used. Written by congestion/newreno.ts.
+  // How much of the congestion window was used. Written by congestion/window.ts.
   mostInFlight: u32;
   measuredTo: Seq;
 

@@ -1,69 +1,21 @@
-import { currentRto } from "../rtt.ts";
-import { setting } from "../settings.ts";
-import { SET_SLOW_START_AFTER_IDLE } from "../shared/control.ts";
 import { Tcb } from "../tcb.ts";
-import { now } from "../time.ts";
+import { growWindow, slowStart } from "./window.ts";
 
-// RFC 5681: slow start and congestion avoidance, in octets.
+// RFC 5681 §3.1: slow start, congestion avoidance by a segment a round trip, half of the window after a loss.
 
-export const SSTHRESH_INFINITE: u32 = 0x7fffffff;
-const CWND_MAX: u32 = 0x40000000;
-
-/** IW: ten segments, or what RFC 6928 §2 allows of large ones. */
-export function initialWindow(smss: u32): u32 {
-  return min(10 * smss, max(2 * smss, 14600));
-}
-
-export function startWindow(tcb: Tcb): void {
-  // RFC 5681 §3.1: after lost SYNs the first flight is one segment; RFC 6928 §2 lets one be lost.
-  tcb.cwnd = tcb.synRetransmitted > 1 ? tcb.sndMss : initialWindow(tcb.sndMss);
-  tcb.ssthresh = SSTHRESH_INFINITE;
-}
-
-/**
- * Something was sent, and it was the congestion window that ended it, or not. Both that and the most that was in flight
- * hold for a window of data.
- */
-export function measureUse(tcb: Tcb, limited: bool): void {
-  const flight = tcb.flightSize;
-  const over = tcb.sndUna >= tcb.measuredTo || tcb.measuredTo > tcb.sndNxt;
-  if (!over && !limited && (tcb.cwndLimited || flight <= tcb.mostInFlight)) return;
-  tcb.cwndLimited = u8(limited);
-  tcb.mostInFlight = flight;
-  tcb.measuredTo = tcb.sndNxt;
-}
-
-/** Whether the window was used so far that it may grow; in slow start half of it is enough, as in Linux. */
-function isUsed(tcb: Tcb): bool {
-  return tcb.cwndLimited != 0 || (tcb.cwnd < tcb.ssthresh && tcb.cwnd < 2 * tcb.mostInFlight);
-}
-
-/** `acked` octets of new data were acknowledged outside of recovery. */
-export function windowAcked(tcb: Tcb, acked: u32): void {
-  // A window that was not filled says nothing about the path: it does not grow (RFC 7661 §4.3 in spirit).
-  if (!isUsed(tcb)) return;
-  if (tcb.cwnd < tcb.ssthresh) {
-    // Octets, not ACKs, are counted (RFC 3465), so that one ACK for many segments opens as far as many ACKs do.
-    const grow = min(acked, tcb.ssthresh - tcb.cwnd);
-    tcb.cwnd = min(tcb.cwnd + grow, CWND_MAX);
-    acked -= grow;
-    if (acked == 0) return;
-  }
-  tcb.bytesAckedCa += acked;
+/** `acked` octets of new data were acknowledged outside of recovery, and the window was used. */
+export function newrenoAcked(tcb: Tcb, acked: u32): void {
+  const left = slowStart(tcb, acked);
+  if (left == 0) return;
+  tcb.bytesAckedCa += left;
   if (tcb.bytesAckedCa >= tcb.cwnd) {
     tcb.bytesAckedCa -= tcb.cwnd;
-    tcb.cwnd = min(tcb.cwnd + tcb.sndMss, CWND_MAX);
+    growWindow(tcb, tcb.sndMss);
   }
 }
 
 /** ssthresh after a loss, eqn. 4: half of what was in flight. */
-export function halve(tcb: Tcb): void {
+export function newrenoReduce(tcb: Tcb): void {
   tcb.ssthresh = max(tcb.flightSize / 2, 2 * u32(tcb.sndMss));
   tcb.bytesAckedCa = 0;
-}
-
-/** §4.1: a sender idle for longer than an RTO begins again with the initial window. */
-export function restartAfterIdle(tcb: Tcb): void {
-  if (!setting(SET_SLOW_START_AFTER_IDLE) || tcb.lastSentAt == 0) return;
-  if (now - tcb.lastSentAt > currentRto(tcb)) tcb.cwnd = min(tcb.cwnd, initialWindow(tcb.sndMss));
 }

@@ -1,4 +1,4 @@
-import { halve, windowAcked } from "../congestion/newreno.ts";
+import { reduceForLoss, windowAcked } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
@@ -37,7 +37,7 @@ export function duplicateAck(tcb: Tcb): void {
     // §3.2 step 1: only when the ACK covers more than the last recovery did, lest our own retransmissions' duplicates
     // set off another. An echo of congestion has halved the window for this flight already (RFC 3168 §6.1.2).
     if (tcb.caState != CA_CWR) {
-      halve(tcb);
+      reduceForLoss(tcb);
       tellReduced(tcb);
     }
     tcb.recover = tcb.sndNxt.minus(1);
@@ -53,7 +53,7 @@ export function duplicateAck(tcb: Tcb): void {
 /** RFC 3168 §6.1.2: an ACK echoes congestion, which is as good as one loss, once for what is in flight. */
 export function congestionEchoed(tcb: Tcb): void {
   if (tcb.caState > CA_DISORDER || tcb.flightSize == 0) return;
-  halve(tcb);
+  reduceForLoss(tcb);
   tcb.cwnd = tcb.ssthresh;
   tcb.caState = CA_CWR;
   tcb.recover = tcb.sndNxt.minus(1);
@@ -117,7 +117,7 @@ export function resendAll(tcb: Tcb): void {
 export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
   if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
-    halve(tcb);
+    reduceForLoss(tcb);
     tellReduced(tcb);
   }
   tcb.cwnd = tcb.sndMss;

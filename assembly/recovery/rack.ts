@@ -1,4 +1,4 @@
-import { halve, windowAcked } from "../congestion/newreno.ts";
+import { reduceForLoss, windowAcked } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { tellReduced } from "../ecn.ts";
 import { segment } from "../packet/segment.ts";
@@ -229,7 +229,7 @@ function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
 function enterRecovery(tcb: Tcb, board: Scoreboard): void {
   if (tcb.caState != CA_CWR) {
     board.recoverFs = tcb.cwnd;
-    halve(tcb);
+    reduceForLoss(tcb);
     tellReduced(tcb);
   } else board.recoverFs = max(tcb.cwnd, tcb.ssthresh);
   tcb.caState = CA_RECOVERY;
@@ -271,7 +271,7 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
 /** RFC 8985 §7.4.2: the probe made good a loss that nothing else told of. */
 function reduceForProbe(tcb: Tcb): void {
   if (tcb.caState > CA_DISORDER) return;
-  halve(tcb);
+  reduceForLoss(tcb);
   tellReduced(tcb);
   tcb.cwnd = tcb.ssthresh;
   count(CNT_TCP_LOSS_PROBE_RECOVERY);

@@ -1,4 +1,4 @@
-import { initialWindow } from "../congestion/newreno.ts";
+import { initialWindow } from "../congestion/window.ts";
 import { blocksLeft, spareBlocks, takeGiven } from "../pool.ts";
 import { nextForMemory, raise, waitingForMemory, wantMemory } from "../queues.ts";
 import { setting } from "../settings.ts";

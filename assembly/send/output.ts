@@ -1,4 +1,4 @@
-import { measureUse, restartAfterIdle } from "../congestion/newreno.ts";
+import { measureUse, restartAfterIdle } from "../congestion/window.ts";
 import { count } from "../counters.ts";
 import { segmentEcn, synEcn } from "../ecn.ts";
 import { abridge, setState } from "../lifecycle.ts";

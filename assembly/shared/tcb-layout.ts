@@ -97,7 +97,7 @@ export const TCB_DUP_ACKS = 324;
 export const TCB_RECOVER = 328;
 export const TCB_REXMIT_NXT = 332;
 
-// Congestion control, RFC 5681. Written by congestion/newreno.ts.
+// Congestion control, RFC 5681. Written by congestion/.
 export const TCB_CWND = 336;
 export const TCB_SSTHRESH = 340;
 export const TCB_BYTES_ACKED_CA = 344;
@@ -174,7 +174,7 @@ export const TCB_IP_OPTIONS = 498;
 /** Whether the user timeout option is in use and owed. Written by user-timeout.ts. */
 export const TCB_UTO = 499;
 
-// How much of the congestion window was used. Written by congestion/newreno.ts.
+// How much of the congestion window was used. Written by congestion/window.ts.
 export const TCB_MOST_IN_FLIGHT = 500;
 export const TCB_MEASURED_TO = 504;
 export const TCB_SND_UP = 508;

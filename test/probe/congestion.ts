@@ -1,3 +1,3 @@
-import { initialWindow } from "../../assembly/congestion/newreno.ts";
+import { initialWindow } from "../../assembly/congestion/window.ts";
 
 export { initialWindow as probe_initialWindow };
