@@ -143,6 +143,9 @@ import { Stream } from "./stream.ts";
 /** Tcb.choices. */
 export const CORK: u8 = 1;
 export const LINGER_RESET: u8 = 2;
+/** Two bits: the congestion control that was asked for, by its number in shared/user-options.ts. */
+export const CONTROL_SHIFT: u8 = 2;
+export const CONTROL_MASK: u8 = 3 << CONTROL_SHIFT;
 
 /**
  * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a
@@ -369,6 +372,11 @@ export class Tcb {
   /** CLOSE resets. */
   @inline get lingerReset(): bool {
     return (this.choices & LINGER_RESET) != 0;
+  }
+
+  /** Number of the congestion control that was asked for; 0 is the setting's. */
+  @inline get control(): u32 {
+    return u32(this.choices & CONTROL_MASK) >> CONTROL_SHIFT;
   }
 
   /** RFC 5681 §2: octets sent and not yet cumulatively acknowledged. */

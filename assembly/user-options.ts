@@ -1,3 +1,4 @@
+import { restartControl } from "./congestion/control.ts";
 import { restartKeepalive } from "./keepalive.ts";
 import { fitSegments } from "./path.ts";
 import { handle, wantOutput } from "./queues.ts";
@@ -5,6 +6,7 @@ import { ackAtOnce } from "./receive/text.ts";
 import { ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
 import {
+  OPT_CONGESTION_CONTROL,
   OPT_CORK,
   OPT_DSCP,
   OPT_HOP_LIMIT,
@@ -18,7 +20,7 @@ import {
   OPT_USER_TIMEOUT,
   OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
-import { CORK, LINGER_RESET, Tcb } from "./tcb.ts";
+import { CONTROL_MASK, CONTROL_SHIFT, CORK, LINGER_RESET, Tcb } from "./tcb.ts";
 import { advertiseUserTimeout, inheritUserTimeout, setUserTimeout } from "./user-timeout.ts";
 
 /** What of `flow` is the flow label. */
@@ -51,7 +53,10 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
     if (value && talks) applyMaxSegment(tcb);
   } else if (option == OPT_DSCP) tcb.flow = (tcb.flow & FLOW_LABEL) | (value << DSCP_SHIFT);
   else if (option == OPT_HOP_LIMIT) tcb.hops = u8(value);
-  else {
+  else if (option == OPT_CONGESTION_CONTROL) {
+    tcb.choices = (tcb.choices & ~CONTROL_MASK) | (u8(value) << CONTROL_SHIFT);
+    restartControl(tcb);
+  } else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
     else if (option == OPT_KEEP_IDLE) tcb.keepIdle = u16(value);
     else if (option == OPT_KEEP_INTERVAL) tcb.keepInterval = u16(value);

@@ -14,7 +14,7 @@ export {
   type Sender,
 } from "./observer.ts";
 export { PacketBatch } from "./packet-batch.ts";
-export type { Settings } from "./settings.ts";
+export type { CongestionControl, Settings } from "./settings.ts";
 export type { DatagramOptions, DatagramSocket, DatagramTarget } from "./sockets/datagrams.ts";
 export type { SocketListener, SocketListenOptions } from "./sockets/listener.ts";
 export type { SocketInfo } from "./sockets/session.ts";

@@ -1,6 +1,28 @@
 import * as control from "../assembly/shared/control.ts";
 import { STREAM_MAX } from "../assembly/shared/sizes.ts";
+import { CONTROL_CUBIC, CONTROL_NEWRENO } from "../assembly/shared/user-options.ts";
 import { SynwaveError, show } from "./errors.ts";
+
+/** What bounds what may be in flight: CUBIC (RFC 9438) with HyStart++ (RFC 9406), or NewReno, which Linux calls "reno". */
+export type CongestionControl = "cubic" | "newreno" | "reno";
+
+const CONTROLS: Readonly<Record<CongestionControl, number>> = {
+  cubic: CONTROL_CUBIC,
+  newreno: CONTROL_NEWRENO,
+  reno: CONTROL_NEWRENO,
+};
+
+/** The engine's number of a congestion control; undefined for what is none. */
+export function congestionControl(name: unknown): number | undefined {
+  return typeof name === "string" && Object.hasOwn(CONTROLS, name)
+    ? CONTROLS[name as CongestionControl]
+    : undefined;
+}
+
+/** As it says in messages. */
+export const CONGESTION_CONTROLS = Object.keys(CONTROLS)
+  .map((name) => `"${name}"`)
+  .join(" or ");
 
 /** Linux sysctl names in camelCase, Linux's units and defaults. */
 export interface Settings {
@@ -74,8 +96,8 @@ export interface Settings {
   netdevMaxBacklog: number;
   /** TTL or hop limit of TCP segments (64). */
   ipDefaultTtl: number;
-  /** Only "newreno". */
-  tcpCongestionControl: "newreno";
+  /** Congestion control of connections that choose none: "cubic" or "newreno" ("newreno"). */
+  tcpCongestionControl: CongestionControl;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
@@ -188,7 +210,7 @@ export function resolveSettings(given: Partial<Settings> = {}): Settings {
     if (bounds) checkNumber(name, value, bounds[0], bounds[1]);
     else if (name === "ipLocalPortRange") checkAscending(name, value, 2, 1, 65535);
     else if (name === "tcpCongestionControl") {
-      if (value !== "newreno") fail(name, '"newreno"', value);
+      if (congestionControl(value) === undefined) fail(name, CONGESTION_CONTROLS, value);
     } else checkAscending(name, value, 3, 1024, STREAM_MAX);
   }
   return { ...DEFAULT_SETTINGS, ...given };
@@ -203,4 +225,5 @@ export function storeSettings(settings: Settings, cells: Int32Array): void {
   cells[control.SET_WMEM_DEFAULT >> 2] = settings.tcpWmem[1];
   cells[control.SET_WMEM_MAX >> 2] = settings.tcpWmem[2];
   cells[control.SET_DELACK_MS >> 2] = DELACK_MS;
+  cells[control.SET_CONGESTION_CONTROL >> 2] = congestionControl(settings.tcpCongestionControl)!;
 }

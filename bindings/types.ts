@@ -1,5 +1,5 @@
 import type { PacketBatch } from "./packet-batch.ts";
-import type { Settings } from "./settings.ts";
+import type { CongestionControl, Settings } from "./settings.ts";
 
 /** RFC 9293 §3.3.2. */
 export type State =
@@ -123,6 +123,8 @@ export interface ConnectionOptions {
   dscp: number;
   /** TTL or hop limit of the packets sent from now on, 1 to 255. Default `ipDefaultTtl`. */
   hopLimit: number;
+  /** "cubic" or "newreno" ("reno" is the same), from now on. Default `tcpCongestionControl`. */
+  congestionControl: CongestionControl;
 }
 
 export type ConnectionOption = keyof ConnectionOptions;

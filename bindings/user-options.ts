@@ -1,9 +1,14 @@
 import * as options from "../assembly/shared/user-options.ts";
 import { SynwaveError, show } from "./errors.ts";
+import { CONGESTION_CONTROLS, congestionControl } from "./settings.ts";
 import type { ConnectionOption } from "./types.ts";
 
 /** Number of the option, and least and most of its value; `true` for one that is on or off. */
-const OPTIONS: { [name in ConnectionOption]: readonly [number, true] | readonly [number, number, number] } = {
+const OPTIONS: {
+  [name in Exclude<ConnectionOption, "congestionControl">]:
+    | readonly [number, true]
+    | readonly [number, number, number];
+} = {
   noDelay: [options.OPT_NO_DELAY, true],
   cork: [options.OPT_CORK, true],
   keepAlive: [options.OPT_KEEP_ALIVE, true],
@@ -24,8 +29,14 @@ const OPTIONS: { [name in ConnectionOption]: readonly [number, true] | readonly 
  * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
  */
 export function encodeOption(name: string, value: unknown): [option: number, cell: number] {
+  if (name === "congestionControl") {
+    const control = congestionControl(value);
+    if (control === undefined)
+      throw new SynwaveError("EINVAL", `${name} must be ${CONGESTION_CONTROLS}, not ${show(value)}`);
+    return [options.OPT_CONGESTION_CONTROL, control];
+  }
   if (!Object.hasOwn(OPTIONS, name)) throw new SynwaveError("EINVAL", `unknown option ${show(name)}`);
-  const [option, least, most] = OPTIONS[name as ConnectionOption];
+  const [option, least, most] = OPTIONS[name as keyof typeof OPTIONS];
   if (least === true) {
     if (typeof value !== "boolean")
       throw new SynwaveError("EINVAL", `${name} must be a boolean, not ${show(value)}`);

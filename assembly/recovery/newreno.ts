@@ -1,4 +1,4 @@
-import { reduceForLoss, windowAcked } from "../congestion/control.ts";
+import { reduceForEcho, reduceForLoss, reduceForTimeout, windowAcked } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
@@ -53,8 +53,7 @@ export function duplicateAck(tcb: Tcb): void {
 /** RFC 3168 §6.1.2: an ACK echoes congestion, which is as good as one loss, once for what is in flight. */
 export function congestionEchoed(tcb: Tcb): void {
   if (tcb.caState > CA_DISORDER || tcb.flightSize == 0) return;
-  reduceForLoss(tcb);
-  tcb.cwnd = tcb.ssthresh;
+  reduceForEcho(tcb);
   tcb.caState = CA_CWR;
   tcb.recover = tcb.sndNxt.minus(1);
   tellReduced(tcb);
@@ -117,7 +116,7 @@ export function resendAll(tcb: Tcb): void {
 export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
   if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
-    reduceForLoss(tcb);
+    reduceForTimeout(tcb);
     tellReduced(tcb);
   }
   tcb.cwnd = tcb.sndMss;

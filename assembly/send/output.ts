@@ -1,4 +1,5 @@
-import { measureUse, restartAfterIdle } from "../congestion/window.ts";
+import { textSent } from "../congestion/control.ts";
+import { restartAfterIdle } from "../congestion/window.ts";
 import { count } from "../counters.ts";
 import { segmentEcn, synEcn } from "../ecn.ts";
 import { abridge, setState } from "../lifecycle.ts";
@@ -362,7 +363,7 @@ function sendNew(tcb: Tcb): bool {
     room -= length;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
-  if (tcb.sndNxt != before) measureUse(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
+  if (tcb.sndNxt != before) textSent(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;

@@ -5,8 +5,27 @@
 export const ANNEX_ROUTE = 64;
 /** What has been sent and where it stands: recovery/. */
 export const ANNEX_RECOVERY = 128;
-/** State of the congestion control: congestion/, one at a time. */
+/** Congestion control: congestion/. */
 export const ANNEX_CONGESTION = 320;
 export const ANNEX_CONGESTION_BYTES = 128;
+
+// What a reduction of the window found, from ANNEX_CONGESTION. Written by congestion/undo.ts.
+export const UNDO_CWND = 0;
+export const UNDO_SSTHRESH = 4;
+export const UNDO_END = 8;
+
+// CUBIC, RFC 9438 §4.1.2, from ANNEX_CONGESTION. Written by congestion/cubic.ts.
+export const CUBIC_W_MAX = 8;
+export const CUBIC_K = 16;
+export const CUBIC_EPOCH = 24;
+export const CUBIC_W_EST = 32;
+export const CUBIC_CWND_PRIOR = 40;
+/** The five above, as a reduction found them. */
+export const CUBIC_UNDO = 48;
+export const CUBIC_STALLED_AT = 88;
+export const CUBIC_REST = 96;
+export const CUBIC_BEGUN = 100;
+export const CUBIC_END = 104;
+
 /** Tuning of the receive buffer. */
 export const ANNEX_RECEIVE = 448;

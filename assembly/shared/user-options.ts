@@ -18,3 +18,8 @@ export const OPT_USER_TIMEOUT_OPTION = 12;
 export const OPT_DSCP = 10;
 /** 0 is the setting's. */
 export const OPT_HOP_LIMIT = 11;
+/** One of those below; 0 is the setting's. */
+export const OPT_CONGESTION_CONTROL = 13;
+
+export const CONTROL_NEWRENO = 1;
+export const CONTROL_CUBIC = 2;

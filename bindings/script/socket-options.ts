@@ -1,4 +1,5 @@
 import { SynwaveError } from "../errors.ts";
+import { congestionControl } from "../settings.ts";
 import type { Expr } from "./ast.ts";
 import { constant, optionName, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP } from "./constants.ts";
 import { fail, NotApplicable, type Outcome, ok, Unsupported } from "./outcome.ts";
@@ -105,6 +106,8 @@ export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Ou
     return ok();
   }
   if (key === CONGESTION && value?.kind === "string") {
+    if (congestionControl(value.value) === undefined)
+      throw new Unsupported(`the engine has no congestion control ${value.value}`);
     socket.setOption("congestionControl", value.value);
     socket.congestion = value.value;
     return ok();

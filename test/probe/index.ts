@@ -2,6 +2,7 @@
 // asc takes an extension in `import … from` only, not in `export … from`.
 export * from "./checksum";
 export * from "./congestion";
+export * from "./control";
 export * from "./hash";
 export * from "./isn";
 export * from "./md5";

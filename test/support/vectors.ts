@@ -34,6 +34,17 @@ export interface Vectors {
   meta: { hosts: { client4: string; server4: string; client6: string; server6: string } };
   segments: SegmentVector[];
   rto: RtoVector[];
+  cubic: {
+    id: string;
+    wMax?: number;
+    cwndEpoch?: number;
+    K?: number;
+    W?: { t: number; w: number }[];
+    alpha?: number;
+    cwnd?: number;
+    wMaxBefore?: number;
+    wMaxAfter?: number;
+  }[];
   initialWindow: { id: string; smss: number; iw6928: number }[];
 }
 
