@@ -1,3 +1,4 @@
+import { roundTrip } from "./congestion/control.ts";
 import { setting } from "./settings.ts";
 import { SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
@@ -32,6 +33,7 @@ export function unclampedRto(srtt: f64, rttvar: f64): f64 {
 export function measured(tcb: Tcb, sample: f64): void {
   // A round trip within one tick of the caller's clock is still one: zero would mean "none yet" everywhere.
   sample = max(sample, 1);
+  roundTrip(tcb, sample);
   const first = tcb.srtt == 0;
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
@@ -72,7 +74,12 @@ export function finishTiming(tcb: Tcb): void {
     if (sample == 0) return;
     measured(tcb, sample);
   } else {
-    if (tcb.sndUna < tcb.rttSeq) return;
+    if (tcb.sndUna < tcb.rttSeq) {
+      // Too coarse for SRTT, and one a round trip is enough for that. HyStart++ wants more of them (RFC 9406 §4.2).
+      const echo = echoedRtt(tcb);
+      if (echo != 0) roundTrip(tcb, echo);
+      return;
+    }
     measured(tcb, now - (tcb.rttAt - 1));
     tcb.rttAt = 0;
   }

@@ -17,6 +17,7 @@ import {
   cubicStalled,
   cubicTimedOut,
 } from "./cubic.ts";
+import { hystartBegin, hystartRound, hystartSampled, isHyStart } from "./hystart.ts";
 import { newrenoAcked, newrenoReduce } from "./newreno.ts";
 import { forgetWindow, rememberWindow, restoreRemembered } from "./undo.ts";
 import { isUsed, measureUse } from "./window.ts";
@@ -41,9 +42,15 @@ export function textSent(tcb: Tcb, limited: bool): void {
   if (tcb.bytesSent == 0 || !wantsCubic(tcb) || annexOf(tcb) == 0) return;
   if (!Cubic.of(tcb).begun) {
     cubicBegin(tcb);
+    hystartBegin(tcb);
     forgetWindow(tcb);
   }
   if (limited) cubicResumed(tcb);
+}
+
+/** A round trip was measured: often, where the peer has timestamps, and once for each of them where it has none. */
+export function roundTrip(tcb: Tcb, micros: f64): void {
+  if (isCubic(tcb) && isHyStart(tcb)) hystartSampled(tcb, micros);
 }
 
 /** `acked` octets of new data were acknowledged outside of recovery. */
@@ -52,6 +59,7 @@ export function windowAcked(tcb: Tcb, acked: u32): void {
   const used = isUsed(tcb);
   if (isCubic(tcb)) {
     if (used) cubicAcked(tcb, acked);
+    if (isHyStart(tcb)) hystartRound(tcb);
     // Nor does time count from when nothing is left to send.
     if (!used || (tcb.sndUna == tcb.sndNxt && tcb.sndNxt == tcb.sndEnd)) cubicStalled(tcb);
   } else if (used) newrenoAcked(tcb, acked);

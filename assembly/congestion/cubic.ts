@@ -15,6 +15,7 @@ import {
 } from "../shared/annex-layout.ts";
 import { Tcb } from "../tcb.ts";
 import { Micros, NEVER, now, SECOND } from "../time.ts";
+import { hystartGrow, isHyStart } from "./hystart.ts";
 import { growWindow, slowStart } from "./window.ts";
 
 // RFC 9438: the window grows by a cubic function of the time since the last reduction, flat where that found it. Windows
@@ -98,6 +99,11 @@ export function cubicAcked(tcb: Tcb, acked: u32): void {
   const it = Cubic.of(tcb);
   if (tcb.cwnd < tcb.ssthresh) {
     it.epoch = NEVER;
+    // §4.10.
+    if (isHyStart(tcb)) {
+      hystartGrow(tcb, acked);
+      return;
+    }
     acked = slowStart(tcb, acked);
   }
   if (acked) avoidCongestion(tcb, it, acked);
@@ -136,6 +142,7 @@ function beginEpoch(it: Cubic, cwnd: f64): void {
     // §4.8, §4.10: after a timeout, or where slow start ended without a loss, the curve begins where it is flat.
     it.wMax = cwnd;
     it.k = 0;
+    if (it.cwndPrior == 0) it.cwndPrior = cwnd;
   }
 }
 

@@ -23,12 +23,16 @@ export interface PathOptions {
   byListener?: CongestionControl;
   bySetting?: CongestionControl;
   ecn?: boolean;
+  every?: number;
 }
 
 /** An ACK that has reached the engine. */
 export interface Acked {
   /** Octets it newly acknowledges. */
   octets: number;
+  /** Where they end, and where what had been sent by then ended. */
+  ack: number;
+  sent: number;
   /** Milliseconds since the segment it answers was sent. */
   rtt: number;
 }
@@ -45,10 +49,13 @@ export class Path {
   gap: number;
   /** Octets that the application will yet write. */
   supply = Infinity;
+  /** Segments that may wait for the narrowest link; those beyond are dropped, and counted. */
+  queue = Infinity;
+  dropped = 0;
   /** Which segments are lost on the way: asked once for each. */
   lose: (segment: Received) => boolean = () => false;
   /** Segments that an ACK answers, as long as more are on their way. */
-  every = 1;
+  every: number;
   /** The peer echoes congestion. */
   echo = false;
   readonly #timestamps: boolean;
@@ -57,6 +64,7 @@ export class Path {
   #nxt = 1;
   #beyond = new Map<number, number>();
   #acked = 1;
+  #sent = 1;
 
   private constructor(engine: Engine, peer: Peer, connection: Connection, options: PathOptions) {
     this.engine = engine;
@@ -64,6 +72,7 @@ export class Path {
     this.connection = connection;
     this.rtt = options.rtt ?? 100;
     this.gap = options.gap ?? 0;
+    this.every = options.every ?? 1;
     this.#timestamps = options.timestamps ?? false;
   }
 
@@ -121,8 +130,14 @@ export class Path {
       this.supply -= taken;
       const sent = this.peer.take().filter(({ text }) => text.length > 0);
       for (const segment of sent) {
+        this.#sent = Math.max(this.#sent, segment.seq + segment.text.length);
         if (this.lose(segment)) continue;
-        this.#last = Math.max(segment.at + this.rtt, this.#last + this.gap);
+        const at = Math.max(segment.at + this.rtt, this.#last + this.gap);
+        if (at - segment.at - this.rtt > this.queue * this.gap) {
+          this.dropped++;
+          continue;
+        }
+        this.#last = at;
         this.#arriving.push({ at: this.#last, segment });
       }
       if (taken === 0 && sent.length === 0) return;
@@ -156,6 +171,7 @@ export class Path {
     }
     const octets = this.#nxt - this.#acked;
     this.#acked = this.#nxt;
+    const sent = this.#sent;
     this.peer.send({
       flags: this.echo ? "AE" : "A",
       seq: 1,
@@ -164,7 +180,7 @@ export class Path {
       ...(this.#timestamps && { options: { ts: [1000 + Math.round(this.now), segment.options.ts![0]] } }),
     });
     this.pump();
-    return { octets, rtt: this.now - segment.at };
+    return { octets, ack: this.#nxt, sent, rtt: this.now - segment.at };
   }
 
   /** Let so many milliseconds pass; `each` sees every ACK. */
