@@ -18,6 +18,7 @@ async function fast() {
     engine: { settings: { tcpWmem: [4096, 1 << 20, 1 << 20] } },
     syn: { options: { mss: MSS, ws: 7 } },
   });
+  at.connection.setOption("congestionControl", "newreno");
   // The window it will keep: an ACK that changes it would be no duplicate.
   at.peer.send({ seq: 1, ack: 1, window: 8000 });
   at.peer.silence();

@@ -185,6 +185,7 @@ describe("ECN, the sender", () => {
 
   it("[3168-7] halves the window for an echo, once for what is in flight", async () => {
     const { peer, connection } = await flying();
+    connection.setOption("congestionControl", "newreno");
     expect(connection.info()).toMatchObject({ sndCwnd: 10, caState: 0 });
     peer.send({ flags: "AE", seq: 1, ack: 1461 });
     expect(connection.info()).toMatchObject({ sndCwnd: 5, sndSsthresh: 5, caState: 2 });

@@ -214,6 +214,7 @@ describe("fast retransmit", () => {
 
   it("[5681-10] halves the window, and returns to half of the flight after the full ACK", async () => {
     const { peer, connection } = await connected();
+    connection.setOption("congestionControl", "newreno");
     const base = warmUp(peer, connection, 40 * MSS);
     connection.write(randomOctets(44 * MSS, 1));
     const flight = seqs(peer.take());
@@ -348,6 +349,7 @@ describe("congestion window", () => {
 
   it("[5681-6] two timeouts in a row halve it once", async () => {
     const { peer, connection } = await connected();
+    connection.setOption("congestionControl", "newreno");
     warmUp(peer, connection, 40 * MSS);
     connection.write(randomOctets(20 * MSS, 1));
     const flight = seqs(peer.take()).length;
