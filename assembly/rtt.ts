@@ -1,4 +1,5 @@
 import { roundTrip } from "./congestion/control.ts";
+import { isScored } from "./recovery/scoreboard.ts";
 import { setting } from "./settings.ts";
 import { SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
@@ -29,11 +30,16 @@ export function unclampedRto(srtt: f64, rttvar: f64): f64 {
   return srtt + Math.max(GRANULARITY, 4 * rttvar);
 }
 
+/** Congestion control hears of every round trip once: where there is a scoreboard, from it (recovery/rack.ts). */
+function tell(tcb: Tcb, sample: f64): void {
+  if (!isScored(tcb)) roundTrip(tcb, sample);
+}
+
 /** Take a measurement of `sample` microseconds into the estimate of `tcb`. */
 export function measured(tcb: Tcb, sample: f64): void {
   // A round trip within one tick of the caller's clock is still one: zero would mean "none yet" everywhere.
   sample = max(sample, 1);
-  roundTrip(tcb, sample);
+  tell(tcb, sample);
   const first = tcb.srtt == 0;
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
@@ -77,7 +83,7 @@ export function finishTiming(tcb: Tcb): void {
     if (tcb.sndUna < tcb.rttSeq) {
       // Too coarse for SRTT, and one a round trip is enough for that. HyStart++ wants more of them (RFC 9406 §4.2).
       const echo = echoedRtt(tcb);
-      if (echo != 0) roundTrip(tcb, echo);
+      if (echo != 0) tell(tcb, echo);
       return;
     }
     measured(tcb, now - (tcb.rttAt - 1));

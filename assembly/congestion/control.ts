@@ -48,7 +48,7 @@ export function textSent(tcb: Tcb, limited: bool): void {
   if (limited) cubicResumed(tcb);
 }
 
-/** A round trip was measured: often, where the peer has timestamps, and once for each of them where it has none. */
+/** A round trip was measured: with each ACK of a peer with SACK or timestamps, once for each round trip of one without. */
 export function roundTrip(tcb: Tcb, micros: f64): void {
   if (isCubic(tcb) && isHyStart(tcb)) hystartSampled(tcb, micros);
 }

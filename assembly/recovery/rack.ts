@@ -1,4 +1,4 @@
-import { reduceForLoss, windowAcked } from "../congestion/control.ts";
+import { reduceForLoss, roundTrip, windowAcked } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { tellReduced } from "../ecn.ts";
 import { segment } from "../packet/segment.ts";
@@ -258,6 +258,7 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   sawDsack = false;
   if (acked) takeCumulative(tcb, board);
   if (segment.sackBlocks) takeBlocks(tcb, board, before);
+  if (newlyDelivered) roundTrip(tcb, board.rackRtt);
   noteReordering(tcb, board);
   board.delivered += newlyDelivered;
   if (board.tlpOut && probeAnswered(tcb, board, sawDsack, newlyDelivered != 0)) reduceForProbe(tcb);

@@ -193,6 +193,18 @@ describe("the alarm", () => {
   });
 });
 
+describe("a peer with SACK", () => {
+  it("[9406-2] needs no timestamps, and each ACK counts once if it has them", async () => {
+    for (const timestamps of [false, true]) {
+      const { path, oracle, round } = await begin({ timestamps, sack: true });
+      for (let i = 0; i < 2; i++) round();
+      path.rtt = 60;
+      while (!oracle.over) round();
+      expect(ssthresh(path)).toBe(path.cwnd);
+    }
+  });
+});
+
 describe("one ACK", () => {
   it("for sixteen segments opens the window by sixteen, as in Linux", async () => {
     const { path, round, step } = await begin();
@@ -280,7 +292,7 @@ describe("whatever round trips do", () => {
     expect(Math.min(entered, resumed, over)).toBeGreaterThan(0);
   });
 
-  it("a peer without timestamps gives one round trip in a round, and slow start is the standard one", async () => {
+  it("a peer without SACK or timestamps gives one round trip in a round, and slow start is the standard one", async () => {
     const path = await Path.open({ rtt: 40 });
     path.until(() => path.cwnd >= 40);
     path.rtt = 120;

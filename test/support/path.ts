@@ -17,6 +17,7 @@ export interface PathOptions {
   /** Milliseconds that the narrowest link takes for a segment; 0: none that counts. */
   gap?: number;
   timestamps?: boolean;
+  sack?: boolean;
   engine?: EngineOptions;
   /** Congestion control: "cubic", unless one of these says otherwise. */
   control?: CongestionControl;
@@ -97,6 +98,7 @@ export class Path {
       options: {
         mss: MSS + (options.timestamps ? 12 : 0),
         ws: WIDE.scale,
+        ...(options.sack && { sackPermitted: true }),
         ...(options.timestamps && { ts: [1000, 0] }),
       },
     });
