@@ -80,6 +80,12 @@ export function updateWindow(tcb: Tcb): bool {
   return opened;
 }
 
+/** Take what the segment tells of holes; SND.UNA stays where it is. */
+function takeSacks(tcb: Tcb): void {
+  const excused = scoredAck(tcb, 0, tcb.sndUna);
+  if (excused) watchReordering(tcb, excused);
+}
+
 /** Process the ACK of `segment`, which lies in [SND.UNA - MAX.SND.WND, SND.NXT]. */
 export function checkAckField(tcb: Tcb): void {
   heard(tcb);
@@ -90,14 +96,15 @@ export function checkAckField(tcb: Tcb): void {
     updateWindow(tcb);
     return;
   }
-  if (segment.ack != tcb.sndUna) return;
+  if (segment.ack != tcb.sndUna) {
+    // An ACK that was overtaken tells nothing new of what is acknowledged, but may of holes.
+    if (segment.sackBlocks && isScored(tcb)) takeSacks(tcb);
+    return;
+  }
   tcb.probes = 0;
   const changed = updateWindow(tcb);
   if (isScored(tcb)) {
-    if (segment.sackBlocks || scoreboard(tcb).tlpOut) {
-      const excused = scoredAck(tcb, 0, tcb.sndUna);
-      if (excused) watchReordering(tcb, excused);
-    }
+    if (segment.sackBlocks || scoreboard(tcb).tlpOut) takeSacks(tcb);
     return;
   }
   // RFC 5681 §2: data in flight, no text, no SYN or FIN, same acknowledgment, same window.

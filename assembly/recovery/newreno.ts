@@ -6,7 +6,7 @@ import { stopTiming } from "../rtt.ts";
 import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { markAll, timeoutScored } from "./rack.ts";
-import { isScored } from "./scoreboard.ts";
+import { isScored, pipe } from "./scoreboard.ts";
 
 // RFC 6582 (NewReno) on RFC 5681, with limited transmit (RFC 3042): loss recovery for a peer without SACK.
 
@@ -120,7 +120,11 @@ export function timerExpired(tcb: Tcb): void {
     tellReduced(tcb);
   }
   tcb.cwnd = tcb.sndMss;
-  if (isScored(tcb)) timeoutScored(tcb);
+  if (isScored(tcb)) {
+    timeoutScored(tcb);
+    // What was sent later may still arrive, and must not keep the first back (as in Linux).
+    tcb.cwnd += pipe(tcb);
+  }
   tcb.caState = CA_LOSS;
   tcb.recover = tcb.sndNxt.minus(1);
   tcb.rexmitNxt = tcb.sndUna;

@@ -46,10 +46,11 @@ function sentAfter(at1: Micros, end1: Seq, at2: Micros, end2: Seq): bool {
 
 /** §6.2 step 2: what has arrived was sent at `record.sentAt`. */
 function advance(tcb: Tcb, board: Scoreboard, record: Sent): void {
-  const rtt = u32(min(max(now - record.sentAt, 1), 4294967295.0));
+  const rtt = u32(min(now - record.sentAt, 4294967295.0));
   // It may have been the first copy that arrived: sooner than any round trip.
   if (record.has(EVER_RESENT) && rtt < tcb.rttMin) return;
   board.rackRtt = rtt;
+  board.rackKnown = 1;
   if (sentAfter(record.sentAt, record.end, board.rackSentAt, board.rackEnd)) {
     board.rackSentAt = record.sentAt;
     board.rackEnd = record.end;
@@ -208,7 +209,7 @@ function markLost(board: Scoreboard, record: Sent): void {
 /** §6.2 step 5: mark what is lost by now; returns in how many microseconds to look again, 0 for not at all. */
 function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
   let timeout: f64 = 0;
-  if (board.rackRtt == 0) return 0;
+  if (!board.rackKnown) return 0;
   const window = reoWnd(tcb, board);
   let index = board.oldest;
   while (index != NONE) {
@@ -262,6 +263,11 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   noteReordering(tcb, board);
   board.delivered += newlyDelivered;
   if (board.tlpOut && probeAnswered(tcb, board, sawDsack, newlyDelivered != 0)) reduceForProbe(tcb);
+  // What ends ends before anything else begins.
+  if (acked && tcb.sndUna > tcb.recover) {
+    if (tcb.caState >= CA_RECOVERY) leaveRecovery(tcb, board);
+    else if (tcb.caState == CA_CWR) tcb.caState = CA_OPEN;
+  }
   const timeout = board.isEmpty ? 0 : detectLosses(tcb, board);
   react(tcb, board, acked);
   if (board.isEmpty) board.clear();
@@ -280,9 +286,6 @@ function reduceForProbe(tcb: Tcb): void {
 
 /** What the window and the state come to. */
 function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
-  const over = tcb.sndUna > tcb.recover;
-  if (tcb.caState >= CA_RECOVERY && over && acked) leaveRecovery(tcb, board);
-  else if (tcb.caState == CA_CWR && over && acked) tcb.caState = CA_OPEN;
   if (tcb.caState < CA_RECOVERY && board.lostOctets) enterRecovery(tcb, board);
   if (tcb.caState == CA_RECOVERY) {
     reduce(tcb, board, newlyDelivered, acked != 0 && !newlyLost);

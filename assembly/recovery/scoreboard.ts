@@ -90,7 +90,9 @@ export class Scoreboard {
   // Tail loss probe, RFC 8985 §7.3. Written by tlp.ts.
   tlpOut: u8;
   tlpEnd: Seq;
-  tlpResent: u32;
+  tlpResent: u8;
+  /** Whether anything has arrived yet that RACK goes by. Written by rack.ts. */
+  rackKnown: u8;
 
   // Proportional rate reduction, RFC 6937 §3. Written by prr.ts.
   prrDelivered: u32;

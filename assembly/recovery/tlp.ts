@@ -43,7 +43,8 @@ export function startRecoveryTimer(tcb: Tcb): void {
   if (probe == 0) return;
   // In whole microseconds, as the clock counts.
   const at = min(now + Math.ceil(probe), timeoutAt(tcb));
-  if (at >= tcb.rtxAt) return;
+  if (at > tcb.rtxAt) return;
+  // Where both are due at once the probe goes first: it leaves the window alone.
   tcb.probing = LOSS_PROBE;
   armRtx(tcb, at);
 }
@@ -51,7 +52,8 @@ export function startRecoveryTimer(tcb: Tcb): void {
 /** The probe is due (§7.3): output sends it. From now on the timer is retransmission's. */
 export function probeExpired(tcb: Tcb): void {
   tcb.rexmitOne = 1;
-  resumeTimer(tcb);
+  tcb.probing = 0;
+  startRtx(tcb);
 }
 
 /** The timer was lent: it is retransmission's again, from when the oldest segment was sent. */
@@ -64,8 +66,10 @@ export function resumeTimer(tcb: Tcb): void {
 export function probeSent(tcb: Tcb, board: Scoreboard, again: bool): void {
   board.tlpOut = 1;
   board.tlpEnd = tcb.sndNxt;
-  board.tlpResent = u32(again);
+  board.tlpResent = u8(again);
   count(CNT_TCP_LOSS_PROBES);
+  // §7.3: retransmission's timer runs from now.
+  startRtx(tcb);
 }
 
 /**
