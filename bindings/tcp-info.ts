@@ -1,3 +1,4 @@
+import * as annex from "../assembly/shared/annex-layout.ts";
 import * as control from "../assembly/shared/control.ts";
 import * as states from "../assembly/shared/states.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
@@ -25,6 +26,8 @@ export const STATES: readonly State[] = (() => {
 /** TCPI_OPT_TIMESTAMPS and the others. */
 const OPTION_TIMESTAMPS = 1;
 const OPTION_SACK = 2;
+/** Linux's tcp_reordering: what it is before any was seen. */
+const REORDERING = 3;
 const OPTION_WINDOW_SCALE = 4;
 const OPTION_ECN = 8;
 const OPTION_ECN_SEEN = 16;
@@ -37,6 +40,10 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   const f64 = (field: number) => (at === undefined ? 0 : core.doubles[(at + field) >> 3]!);
   const span = (to: number, from: number) => (u32(to) - u32(from)) >>> 0;
   const mss = Math.max(1, u16(tcb.TCB_SND_MSS));
+  // What idle connections do without stands in a slot of its own.
+  const beyond = u32(tcb.TCB_ANNEX) && u8(tcb.TCB_SACK_OK) ? u32(tcb.TCB_ANNEX) + annex.ANNEX_RECOVERY : 0;
+  const board = (field: number) => (beyond ? core.words[(beyond + field) >> 2]! >>> 0 : 0);
+  const delivered = beyond ? core.doubles[(beyond + annex.SB_DELIVERED) >> 3]! : f64(tcb.TCB_BYTES_ACKED);
   const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
   return {
     state: STATES[u8(tcb.TCB_STATE)]!,
@@ -57,6 +64,12 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     sndMss: u16(tcb.TCB_SND_MSS),
     rcvMss: u16(tcb.TCB_RCV_MSS),
     unacked: Math.ceil(span(tcb.TCB_SND_NXT, tcb.TCB_SND_UNA) / mss),
+    sacked: Math.ceil(board(annex.SB_SACKED_OCTETS) / mss),
+    lost: Math.ceil(board(annex.SB_LOST_OCTETS) / mss),
+    retrans: Math.ceil(board(annex.SB_RESENT_OCTETS) / mss),
+    reordering: board(annex.SB_REORDERING) || REORDERING,
+    delivered: Math.ceil(delivered / mss),
+    dsackDups: board(annex.SB_DSACK_DUPS),
     retransmits: u8(tcb.TCB_RETRANSMITS),
     totalRetrans: u32(tcb.TCB_TOTAL_RETRANS),
     backoff: u8(tcb.TCB_BACKOFF),

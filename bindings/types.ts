@@ -71,6 +71,15 @@ export interface TcpInfo {
   sndMss: number;
   rcvMss: number;
   unacked: number;
+  /** Segments SACKed, taken for lost, and sent again and in flight; a peer without SACK tells of none. */
+  sacked: number;
+  lost: number;
+  retrans: number;
+  /** Segments by which one may be late before it counts as lost. */
+  reordering: number;
+  /** Segments that have arrived, by ACK or SACK, and copies that the peer told of. */
+  delivered: number;
+  dsackDups: number;
   /** Timeouts since the last new ACK. */
   retransmits: number;
   backoff: number;

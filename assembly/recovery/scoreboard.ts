@@ -1,7 +1,16 @@
 import { annexOf } from "../annex.ts";
 import { Reassembly } from "../reassembly.ts";
 import { Seq } from "../seq.ts";
-import { ANNEX_CONGESTION, ANNEX_RECOVERY } from "../shared/annex-layout.ts";
+import {
+  ANNEX_CONGESTION,
+  ANNEX_RECOVERY,
+  SB_DELIVERED,
+  SB_DSACK_DUPS,
+  SB_LOST_OCTETS,
+  SB_REORDERING,
+  SB_RESENT_OCTETS,
+  SB_SACKED_OCTETS,
+} from "../shared/annex-layout.ts";
 import { Stream } from "../stream.ts";
 import { Tcb } from "../tcb.ts";
 import { Micros, now } from "../time.ts";
@@ -190,6 +199,12 @@ export class Scoreboard {
   }
 }
 
+if (offsetof<Scoreboard>("sackedOctets") != SB_SACKED_OCTETS) ERROR("layout drift: sackedOctets");
+if (offsetof<Scoreboard>("lostOctets") != SB_LOST_OCTETS) ERROR("layout drift: lostOctets");
+if (offsetof<Scoreboard>("resentOctets") != SB_RESENT_OCTETS) ERROR("layout drift: resentOctets");
+if (offsetof<Scoreboard>("delivered") != SB_DELIVERED) ERROR("layout drift: delivered");
+if (offsetof<Scoreboard>("reordering") != SB_REORDERING) ERROR("layout drift: reordering");
+if (offsetof<Scoreboard>("dsackDups") != SB_DSACK_DUPS) ERROR("layout drift: dsackDups");
 if (ANNEX_RECOVERY + offsetof<Scoreboard>() > ANNEX_CONGESTION)
   ERROR("a scoreboard does not fit its part of the annex");
 if (offsetof<Stream>() != 24 || offsetof<Reassembly>() != 12)

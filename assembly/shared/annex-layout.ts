@@ -5,6 +5,13 @@
 export const ANNEX_ROUTE = 64;
 /** What has been sent and where it stands: recovery/. */
 export const ANNEX_RECOVERY = 128;
+// Of that, what tcp_info tells; proved in recovery/scoreboard.ts.
+export const SB_SACKED_OCTETS = 44;
+export const SB_LOST_OCTETS = 48;
+export const SB_RESENT_OCTETS = 52;
+export const SB_DELIVERED = 72;
+export const SB_REORDERING = 104;
+export const SB_DSACK_DUPS = 132;
 /** Congestion control: congestion/. */
 export const ANNEX_CONGESTION = 320;
 export const ANNEX_CONGESTION_BYTES = 128;

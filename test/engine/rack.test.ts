@@ -56,6 +56,7 @@ describe("the scoreboard", () => {
     ack(1, [2, 4]);
     expect(sent()).toEqual([1]);
     expect(connection.info()).toMatchObject({ caState: 3, sndSsthresh: 6 });
+    expect(connection.info()).toMatchObject({ sacked: 3, lost: 1, retrans: 1, delivered: 3, reordering: 3 });
     ack(1, [2, 5]);
     ack(1, [2, 6]);
     ack(1, [2, 10]);
