@@ -96,7 +96,7 @@ export interface Settings {
   netdevMaxBacklog: number;
   /** TTL or hop limit of TCP segments (64). */
   ipDefaultTtl: number;
-  /** Congestion control of connections that choose none: "cubic" or "newreno" ("newreno"). */
+  /** Congestion control of connections that choose none: "cubic" or "newreno" ("cubic"). */
   tcpCongestionControl: CongestionControl;
 }
 
@@ -136,7 +136,7 @@ export const DEFAULT_SETTINGS: Settings = {
   acceptSourceRoute: 0,
   netdevMaxBacklog: 1000,
   ipDefaultTtl: 64,
-  tcpCongestionControl: "newreno",
+  tcpCongestionControl: "cubic",
 };
 
 /** Least and most of each number, and the cell of linear memory the engine reads it from, if it does. */
