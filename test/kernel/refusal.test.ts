@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CLI, startServe } from "./support/cli.ts";
 import type { Namespace } from "./support/namespace.ts";
 import { makeNetwork, OUR_SIDE, TUN } from "./support/network.ts";
+import { refused } from "./support/permission.ts";
 import { missing } from "./support/requirements.ts";
 
 const AS_NOBODY = ["setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"];
@@ -49,7 +50,7 @@ describe.skipIf(missing !== undefined)("the command line refuses with status 1 a
 
   test("a device that it may not make", async () => {
     const words = ["serve", "--tun", "fresh", "--address", "10.0.0.2/24"];
-    expect(await refusal(words, AS_NOBODY)).toContain('no permission to use TUN device "fresh"');
+    expect(await refusal(words, AS_NOBODY)).toContain(refused("fresh"));
   });
 
   test("a device that goes away", async () => {
