@@ -43,6 +43,24 @@ export class Stream {
     return usize(load<u32>(this.entry(at))) + (at.u32 & (BLOCK_SIZE - 1));
   }
 
+  /**
+   * Where something of fixed size that divides a block is to stand at `at`, with anything in it; 0 when memory has ended.
+   * What `put` does, without a copy.
+   */
+  place(low: Seq, at: Seq): usize {
+    if (!this.map && Stream.span(low, at) > INLINE_ENTRIES && !this.widen(low)) return 0;
+    if (this.map && Stream.span(low, at) > MAP_ENTRIES) return 0;
+    const entry = this.entry(at);
+    let block = usize(load<u32>(entry));
+    if (block == 0) {
+      block = takeStreamBlock(this.held);
+      if (block == 0) return 0;
+      store<u32>(entry, u32(block));
+      this.held++;
+    }
+    return block + (at.u32 & (BLOCK_SIZE - 1));
+  }
+
   /** Octets from `at` to the end of its block. */
   @inline static contiguous(at: Seq): u32 {
     return BLOCK_SIZE - (at.u32 & (BLOCK_SIZE - 1));

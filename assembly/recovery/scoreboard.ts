@@ -11,6 +11,7 @@ import {
   SB_RESENT_OCTETS,
   SB_SACKED_OCTETS,
 } from "../shared/annex-layout.ts";
+import { BLOCK_SIZE } from "../shared/sizes.ts";
 import { Stream } from "../stream.ts";
 import { Tcb } from "../tcb.ts";
 import { Micros, now } from "../time.ts";
@@ -132,12 +133,13 @@ export class Scoreboard {
 
   /** Enter a segment just sent. False when memory has ended, or when it would be told apart from another no more. */
   push(start: Seq, end: Seq): bool {
-    const at = Seq.of(this.next << SHIFT);
-    if (this.records.put(Seq.of(this.first << SHIFT), at, blank, RECORD) != RECORD) return false;
-    const record = this.sent(this.next);
+    const at = this.records.place(Seq.of(this.first << SHIFT), Seq.of(this.next << SHIFT));
+    if (at == 0) return false;
+    const record = changetype<Sent>(at);
     record.start = start;
     record.end = end;
     record.sentAt = now;
+    record.flags = 0;
     this.link(this.next, record);
     this.next++;
     return true;
@@ -149,7 +151,8 @@ export class Scoreboard {
     const record = this.sent(index);
     if (record.linked) this.unlink(record);
     this.first = index + 1;
-    this.records.trim(Seq.of(index << SHIFT), Seq.of((index + 1) << SHIFT));
+    const next = Seq.of((index + 1) << SHIFT);
+    if ((next.u32 & (BLOCK_SIZE - 1)) == 0) this.records.trim(Seq.of(index << SHIFT), next);
     if (this.hint - this.first > 0x7fffffff) this.hint = this.first;
     if (this.isEmpty) this.records.clear();
   }
@@ -209,8 +212,6 @@ if (ANNEX_RECOVERY + offsetof<Scoreboard>() > ANNEX_CONGESTION)
   ERROR("a scoreboard does not fit its part of the annex");
 if (offsetof<Stream>() != 24 || offsetof<Reassembly>() != 12)
   ERROR("a scoreboard begins with a stream and runs");
-
-const blank = memory.data(32, 8);
 
 /** Whether segments of `tcb` are recorded. */
 export function isScored(tcb: Tcb): bool {
