@@ -46,11 +46,11 @@ async function tenInFlight(more = 20, settings: EngineOptions["settings"] = {}) 
 }
 
 describe("the scoreboard", () => {
-  it("[2018-7] [6675-1] [6675-2] [6675-4] [8985-4] sends the hole again at the third segment beyond it, and no other", async () => {
+  it("[2018-7] [6675-1] [6675-2] [6675-4] [6675-11] [8985-4] sends the hole again at the third segment beyond it, and no other", async () => {
     const { connection, sent, ack } = await tenInFlight();
     ack(1, [2, 2]);
     ack(1, [2, 3]);
-    // [6675-11] [3042-1] A new segment for each that has left the network.
+    // A new segment for each that has left the network.
     expect(sent()).toEqual([11, 12]);
     expect(connection.info().caState).toBe(1);
     ack(1, [2, 4]);
@@ -309,7 +309,7 @@ describe("proportional rate reduction", () => {
 });
 
 describe("tail loss probe", () => {
-  it("[8985-9] [8985-11] [6675-7] [8985-12] two round trips after the last segment sends it again, and then times out", async () => {
+  it("[8985-9] [8985-10] [8985-11] [6675-7] [8985-12] two round trips after the last segment sends it again, and then times out", async () => {
     const { sent, peer, connection, engine } = await flight(3);
     expect(sent()).toEqual([1, 2, 3]);
     peer.wait(2 * RTT + 1.9);
@@ -318,7 +318,7 @@ describe("tail loss probe", () => {
     expect(sent()).toEqual([3]);
     expect(connection.info()).toMatchObject({ caState: 0, sndCwnd: 10 });
     expect(engine.counters()).toMatchObject({ TCPLossProbes: 1, TCPTimeouts: 0 });
-    // [8985-10] No second one: the timer is retransmission's.
+    // No second one: the timer is retransmission's.
     peer.wait(299.9);
     expect(sent()).toEqual([]);
     peer.wait(0.2);
