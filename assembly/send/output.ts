@@ -220,7 +220,7 @@ function sendEmpty(tcb: Tcb, seq: Seq): bool {
 }
 
 /** Send `length` octets of text at `seq`, and FIN behind them if asked; at least one of both. */
-function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
+function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false): bool {
   // A full segment has no room for the option that is owed.
   if (owesUserTimeout(tcb) && !sendAck(tcb)) return false;
   if (!hasRoom(tcb, OPTIONS_MAX + length)) return false;
@@ -230,7 +230,7 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool): bool {
   let flags = ACK;
   if (fin) flags |= FIN;
   // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
-  if (length && end == tcb.sndEnd) flags |= PSH;
+  if (push || (length && end == tcb.sndEnd)) flags |= PSH;
   // Text sent again goes without ECT (RFC 3168 §6.1.5).
   const fresh = length != 0 && seq == tcb.sndNxt;
   if (tcb.ecn) flags |= segmentEcn(tcb, fresh);
@@ -352,15 +352,19 @@ function sendNew(tcb: Tcb): bool {
   if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
   const before = tcb.sndNxt;
   let room = usable(tcb);
-  let unsent = tcb.sndEnd.since(tcb.sndNxt);
+  const all = tcb.sndEnd.since(tcb.sndNxt);
+  let unsent = all;
   while (unsent) {
     const mss = segmentRoom(tcb);
     const length = min(min(unsent, mss), room);
     if (length == 0) break;
     if (length < mss && !worthSending(tcb, length, unsent)) break;
-    if (!sendNext(tcb, length, unsent == length)) return false;
-    unsent -= length;
+    const rest = unsent - length;
     room -= length;
+    // Where a burst ends for want of a window the peer need not wait for more (as Linux's large segments end).
+    const ends = unsent != all && room < min(rest, mss);
+    if (!sendNext(tcb, length, rest == 0, ends)) return false;
+    unsent = rest;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
   if (tcb.sndNxt != before) textSent(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
@@ -374,10 +378,10 @@ function sendNew(tcb: Tcb): bool {
 }
 
 /** Send the next `length` octets of new text, with FIN if it is queued and this is the last. */
-function sendNext(tcb: Tcb, length: u32, last: bool): bool {
+function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false): bool {
   const mss = segmentRoom(tcb);
   const fin = last && tcb.finQueued != 0;
-  if (!sendText(tcb, tcb.sndNxt, length, fin)) return false;
+  if (!sendText(tcb, tcb.sndNxt, length, fin, push)) return false;
   if (tcb.flightSize == 0) {
     tcb.unackedSince = now;
     beginScoreboard(tcb);

@@ -6,6 +6,20 @@ import { randomOctets } from "../support/random.ts";
 
 const MSS = 1460;
 
+describe("PSH", () => {
+  it("stands where the queue ends, and where a burst of several segments ends for want of a window", async () => {
+    const { peer, connection } = await connected({ syn: { options: { mss: 1000 } } });
+    connection.write(randomOctets(12_500, 1));
+    const pushed = () => peer.take().map(({ flags }) => flags.includes("P"));
+    expect(pushed()).toEqual([...new Array(9).fill(false), true]);
+    // One segment is no burst.
+    peer.send({ seq: 1, ack: 1001, window: 10_000 });
+    expect(pushed()).toEqual([false]);
+    peer.send({ seq: 1, ack: 10_001 });
+    expect(pushed()).toEqual([false, true]);
+  });
+});
+
 describe("sending", () => {
   it("[9293-MUST-60] sends a small write at once and keeps it until it is acknowledged", async () => {
     const { peer, connection } = await connected();
