@@ -135,7 +135,7 @@ describe("SO_TIMESTAMPING", () => {
     MSG_ERRQUEUE) = 0\n`;
   // 14,600 octets leave at 100 ms, the rest at 150 ms.
   const send =
-    "+0 write(4, ..., 15000) = 15000\n+0 > . 1:14601(14600) ack 1\n+.05 < . 1:1(0) ack 14601 win 65535\n+0 > P. 14601:15001(400) ack 1\n";
+    "+0 write(4, ..., 15000) = 15000\n+0 > P. 1:14601(14600) ack 1\n+.05 < . 1:1(0) ack 14601 win 65535\n+0 > P. 14601:15001(400) ack 1\n";
   const acked = "+.02 < . 1:1(0) ack 15001 win 65535\n";
 
   it("tells when the last octet of a send was sent and when it was acknowledged", () =>
@@ -179,7 +179,7 @@ describe("options", () => {
     passes(
       `+0 setsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], 4) = 0
       +0 getsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], [4]) = 0\n+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
-      +0 write(4, ..., 16400) = 16384\n+0 > . 1:14601(14600) ack 1
+      +0 write(4, ..., 16400) = 16384\n+0 > P. 1:14601(14600) ack 1
       +0 poll([{fd=4, events=POLLOUT, revents=0}], 1, 0) = 0
       +.1 < . 1:1(0) ack 1461 win 65535\n+0 > P. 14601:16385(1784) ack 1
       +0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1`,
