@@ -54,6 +54,7 @@ function advance(tcb: Tcb, board: Scoreboard, record: Sent): void {
   if (sentAfter(record.sentAt, record.end, board.rackSentAt, board.rackEnd)) {
     board.rackSentAt = record.sentAt;
     board.rackEnd = record.end;
+    board.rackResent = u8(record.has(RESENT));
   }
 }
 
@@ -215,6 +216,8 @@ function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
   while (index != NONE) {
     const record = board.sent(index);
     if (!sentAfter(board.rackSentAt, board.rackEnd, record.sentAt, record.end)) break;
+    // A first copy that left within the same microsecond left before this second one.
+    if (record.has(RESENT) && record.sentAt == board.rackSentAt && !board.rackResent) break;
     const later = record.later;
     const left = record.sentAt + f64(board.rackRtt) + window - now;
     if (left <= 0) {

@@ -103,6 +103,8 @@ export class Scoreboard {
   tlpResent: u8;
   /** Whether anything has arrived yet that RACK goes by. Written by rack.ts. */
   rackKnown: u8;
+  /** Whether what arrived last, by the time of sending, had been sent again. */
+  rackResent: u8;
 
   // Proportional rate reduction, RFC 6937 §3. Written by prr.ts.
   prrDelivered: u32;

@@ -243,6 +243,8 @@ const BSD_LIMITS: readonly [string, string][] = [
   ["tcp_rto_max_ms", "64000"],
   // No reset ends TIME-WAIT.
   ["tcp_rfc1337", "1"],
+  // Tail loss probes are another stack's of its.
+  ["tcp_early_retrans", "0"],
 ];
 
 type Sysctls = readonly (readonly [key: string, value: string])[];

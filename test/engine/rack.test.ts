@@ -150,6 +150,17 @@ describe("RACK", () => {
     expect(connection.info().backoff).toBe(0);
   });
 
+  it("what was sent again is not lost again for a first copy of the same instant", async () => {
+    // No time passes between sending and SACK.
+    const { sent, ack, connection } = await flight(10);
+    expect(sent().length).toBe(10);
+    ack(1, [2, 4]);
+    expect(sent()).toContain(1);
+    for (let last = 5; last <= 10; last++) ack(1, [2, last]);
+    expect(sent()).not.toContain(1);
+    expect(connection.info().totalRetrans).toBe(1);
+  });
+
   it("[8985-3] [8985-4] [8985-7] where reordering was seen waits a quarter of the least round trip", async () => {
     const { sent, ack, peer, connection, engine } = await tenInFlight(0);
     // Segment 1 was late, not lost.
