@@ -203,6 +203,46 @@ describe("RACK", () => {
     expect(sent()).toContain(4);
   });
 
+  it("[8985-5] and sixteen recoveries later no longer do", async () => {
+    const { sent, ack, peer, connection } = await tenInFlight(0);
+    let end = 10;
+    /** Writes until the window lets five segments go at once, which are then a round trip old. */
+    const five = () => {
+      for (let rounds = 0; rounds < 20; rounds++) {
+        connection.write(randomOctets(MSS * 5, end));
+        let flight = sent();
+        peer.wait(RTT);
+        if (flight.length === 5) return end + 1;
+        end += 5;
+        for (; flight.length > 0; peer.wait(RTT)) {
+          ack(flight.at(-1)! + 1);
+          flight = sent();
+        }
+      }
+      throw new Error("the window never opened");
+    };
+    /** How long the first hole of a flight waits, in steps of 5 ms; the flight is over then. */
+    const waits = () => {
+      const next = five();
+      ack(next, [next + 1, next + 3]);
+      let steps = 0;
+      while (!sent().includes(next) && steps < 20) {
+        peer.wait(5);
+        steps++;
+      }
+      peer.wait(RTT);
+      end += 5;
+      ack(end + 1);
+      return steps * 5;
+    };
+    ack(2, [1, 1]);
+    ack(11);
+    sent();
+    const waited = Array.from({ length: 17 }, waits);
+    expect(waited.slice(0, 16)).toEqual(new Array(16).fill(50));
+    expect(waited[16]).toBe(25);
+  });
+
   it("[2883-5] an old ACK that was overtaken tells of no duplicate", async () => {
     const { sent, ack, engine } = await tenInFlight(0);
     ack(6);
@@ -392,6 +432,18 @@ describe("tail loss probe", () => {
     ack(11);
     expect(connection.unacked).toBe(0);
     expect(engine.counters().TCPTimeouts).toBe(0);
+  });
+
+  it("[8985-10] is followed by no other while it is unanswered, whatever else is acknowledged", async () => {
+    const { sent, ack, peer, engine } = await flight(10);
+    sent();
+    peer.wait(2 * RTT + 2);
+    expect(sent()).toEqual([10]);
+    peer.wait(50);
+    ack(3);
+    peer.wait(2 * RTT + 20);
+    expect(sent()).toEqual([]);
+    expect(engine.counters().TCPLossProbes).toBe(1);
   });
 
   it("can be switched off", async () => {

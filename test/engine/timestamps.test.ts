@@ -14,6 +14,16 @@ async function stamped(engine: EngineOptions = {}) {
 }
 
 describe("TS.Recent", () => {
+  it("is that of the SYN repeated last, whose round trip the SYN,ACK would tell else", async () => {
+    const engine = await makeEngine();
+    engine.listen({ port: 80 });
+    const peer = new Peer(engine);
+    peer.send({ flags: "S", seq: 0, options: { mss: 1460, ts: [100, 0] } });
+    expect(peer.expect({ flags: "SA" }).options.ts![1]).toBe(100);
+    peer.send({ flags: "S", seq: 0, options: { mss: 1460, ts: [1100, 0] } });
+    expect(peer.expect({ flags: "SA" }).options.ts![1]).toBe(1100);
+  });
+
   it("is not taken from an ACK of what was never sent, which would shut out all that follows", async () => {
     const { peer, connection } = await connected({ syn: { options: { mss: 1460, ts: [100, 0] } } });
     peer.send({ seq: 1, ack: 500, options: { ts: [9999, 0] } });
