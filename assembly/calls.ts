@@ -16,6 +16,7 @@ import {
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
+import { canMark, markRecord } from "./records.ts";
 import { refused, sendRoom, wakeWriters } from "./send/buffer.ts";
 import { resetConnection } from "./send/replies.ts";
 import { Seq } from "./seq.ts";
@@ -224,6 +225,24 @@ export function urge(slot: u32, generation: u32): i32 {
   if (tcb.sndWnd <= tcb.flightSize && (tcb.state == ESTABLISHED || tcb.state == CLOSE_WAIT)) tcb.ackNow = 1;
   wantOutput(tcb);
   return 0;
+}
+
+/**
+ * What is queued ends a record (Linux's MSG_EOR): no segment holds more than one. Asked before the text is taken, with
+ * `mark` 0, whether there is room to remember it; 0 when not, and a writable event follows.
+ */
+export function endRecord(slot: u32, generation: u32, mark: u32): i32 {
+  const at = handle(slot, generation);
+  if (at == 0) return ERR_STALE;
+  const tcb = Tcb.at(at);
+  // One that takes no more text says so itself.
+  if (tcb.state == CLOSED || tcb.finQueued) return 1;
+  if (mark) markRecord(tcb);
+  else if (!canMark(tcb)) {
+    refused(tcb);
+    return 0;
+  }
+  return 1;
 }
 
 /** Octets SEND would take now. */

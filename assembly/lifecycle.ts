@@ -16,6 +16,7 @@ import { beginPath, fitSegments } from "./path.ts";
 import { takeSlot } from "./pool.ts";
 import { leaveMemory, raise, release } from "./queues.ts";
 import { ackQuickly } from "./receive/text.ts";
+import { forgetRecords } from "./records.ts";
 import { clearScoreboard } from "./recovery/scoreboard.ts";
 import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
 import { beginSack, takeSackPermitted } from "./sack.ts";
@@ -306,6 +307,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
   disarmAll(tcb);
   tcb.error = error;
   clearScoreboard(tcb);
+  forgetRecords(tcb);
   tcb.sndStream.clear();
   tcb.runs.clear();
   if (event) raise(tcb, event);
@@ -316,6 +318,7 @@ export function finish(tcb: Tcb, error: i32, event: u32): void {
 export function freeTcb(tcb: Tcb): void {
   assert(tcb.state == CLOSED && !tcb.inAccept);
   tcb.rcvStream.clear();
+  forgetRecords(tcb);
   if (tcb.annex) dropAnnex(tcb);
   release(tcb);
 }

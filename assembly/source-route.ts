@@ -3,7 +3,7 @@ import { count } from "./counters.ts";
 import { IPV4_HEADER, ip } from "./packet/ip.ts";
 import { fitSegments } from "./path.ts";
 import { setting } from "./settings.ts";
-import { ANNEX_RECOVERY, ANNEX_ROUTE } from "./shared/annex-layout.ts";
+import { ANNEX_RECORDS, ANNEX_ROUTE } from "./shared/annex-layout.ts";
 import { SET_ACCEPT_SOURCE_ROUTE } from "./shared/control.ts";
 import { CNT_IN_ADDR_ERRORS, CNT_IN_DISCARDS, CNT_IN_HDR_ERRORS } from "./shared/counters.ts";
 import { TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
@@ -132,4 +132,4 @@ export function writeRoute(header: usize, route: usize, length: u32): void {
   memory.copy(header + IPV4_HEADER, route + OPTION - FIRST_HOP, length);
 }
 
-if (8 + 40 > ANNEX_RECOVERY - ANNEX_ROUTE) ERROR("a route does not fit its part of the annex");
+if (8 + 40 > ANNEX_RECORDS - ANNEX_ROUTE) ERROR("a route does not fit its part of the annex");

@@ -146,6 +146,8 @@ export const LINGER_RESET: u8 = 2;
 /** Two bits: the congestion control that was asked for, by its number in shared/user-options.ts. */
 export const CONTROL_SHIFT: u8 = 2;
 export const CONTROL_MASK: u8 = 3 << CONTROL_SHIFT;
+/** Ends of records are marked in what is queued. Written by records.ts. */
+export const RECORDS: u8 = 0x80;
 
 /**
  * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a

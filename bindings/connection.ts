@@ -154,7 +154,7 @@ export class ConnectionHandle implements Connection {
     return (words[(this.at + tcb.TCB_RCV_UP) >> 2]! - words[(this.at + tcb.TCB_RCV_READ) >> 2]!) >>> 0;
   }
 
-  write(bytes: Uint8Array, { urgent = false }: WriteOptions = {}): number {
+  write(bytes: Uint8Array, { urgent = false, endOfRecord = false }: WriteOptions = {}): number {
     const { core } = this.keeper;
     if (!(bytes instanceof Uint8Array))
       throw new SynwaveError("EINVAL", `write takes a Uint8Array, not ${bytes}`);
@@ -162,6 +162,7 @@ export class ConnectionHandle implements Connection {
     if (this.error) throw this.error;
     if (this.spent || this.shut)
       throw new SynwaveError("EPIPE", `write after ${this.spent ? "close" : "shutdown"}`);
+    if (endOfRecord && core.call.endRecord(this.slot, this.generation, 0) === 0) return 0;
     let done = 0;
     while (done < bytes.length) {
       const length = Math.min(bytes.length - done, STAGING_BYTES);
@@ -179,6 +180,7 @@ export class ConnectionHandle implements Connection {
       done += taken;
       if (taken < length) break;
     }
+    if (endOfRecord && done === bytes.length) core.call.endRecord(this.slot, this.generation, 1);
     if (urgent && done) core.call.urge(this.slot, this.generation);
     return done;
   }

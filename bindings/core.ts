@@ -21,6 +21,7 @@ interface Exports {
   send(slot: number, generation: number, skip: number, length: number): number;
   receive(slot: number, generation: number, skip: number, length: number): number;
   readable(slot: number, generation: number): number;
+  endRecord(slot: number, generation: number, mark: number): number;
   urge(slot: number, generation: number): number;
   writable(slot: number, generation: number): number;
   shutdown(slot: number, generation: number): number;

@@ -48,6 +48,12 @@ export interface ConnectOptions {
 export interface WriteOptions {
   /** Everything written so far is urgent (RFC 9293 §3.8.5): the peer is told where it ends, and gets it in line. */
   urgent?: boolean;
+  /**
+   * What is written so far ends a record, as with Linux's MSG_EOR: no segment holds the end of one and the beginning of the
+   * next. The peer sees no boundary in the stream; it only bears on how text is cut. Holds when all of `bytes` was taken;
+   * 0 is taken where 2,048 records are unacknowledged already.
+   */
+  endOfRecord?: boolean;
 }
 
 export interface ListenOptions {

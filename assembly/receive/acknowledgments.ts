@@ -3,6 +3,7 @@ import { isEchoed } from "../ecn.ts";
 import { heard } from "../keepalive.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
+import { recordsAcknowledged } from "../records.ts";
 import { congestionEchoed, duplicateAck, newlyAcked } from "../recovery/newreno.ts";
 import { scoredAck, watchReordering } from "../recovery/rack.ts";
 import { isScored, scoreboard } from "../recovery/scoreboard.ts";
@@ -12,7 +13,7 @@ import { sendRoom } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
 import { EV_ESTABLISHED, EV_WRITABLE } from "../shared/control.ts";
 import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
-import { Tcb } from "../tcb.ts";
+import { RECORDS, Tcb } from "../tcb.ts";
 import { NEVER, now } from "../time.ts";
 import { startRtx } from "../timers.ts";
 import { urgentAcknowledged } from "../urgent.ts";
@@ -28,6 +29,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   if (tcb.synUnacked) raise(tcb, EV_ESTABLISHED);
   tcb.sndUna = ack;
   if (tcb.urgent) urgentAcknowledged(tcb);
+  if (tcb.choices & RECORDS) recordsAcknowledged(tcb);
   tcb.unackedSince = now;
   const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
   if (to != from) {

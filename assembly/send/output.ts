@@ -15,6 +15,7 @@ import {
 import { ACK, FIN, PSH, SYN, TCP_HEADER, URG } from "../packet/segment.ts";
 import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
+import { recordLeft } from "../records.ts";
 import { CA_LOSS, CA_RECOVERY, limitedTransmit } from "../recovery/newreno.ts";
 import { nextLost, REORDERING, resent } from "../recovery/rack.ts";
 import {
@@ -40,7 +41,7 @@ import {
   CNT_TCP_WIN_PROBE,
 } from "../shared/counters.ts";
 import { CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT } from "../shared/states.ts";
-import { Tcb } from "../tcb.ts";
+import { RECORDS, Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { armRtx, startRtx } from "../timers.ts";
 import { tsValue } from "../timestamps.ts";
@@ -199,6 +200,12 @@ function segmentRoom(tcb: Tcb): u32 {
   return u32(tcb.sndMss) - sackLength(tcb);
 }
 
+/** Octets of text that the segment at `seq` may have: a record's end ends it. */
+function segmentLimit(tcb: Tcb, seq: Seq): u32 {
+  const room = segmentRoom(tcb);
+  return tcb.choices & RECORDS ? min(room, recordLeft(tcb, seq)) : room;
+}
+
 /** Write the rest of the header, `header` octets with its options, of a segment that is no SYN. */
 function writeHeader(to: usize, tcb: Tcb, seq: Seq, header: u32, flags: u32): void {
   writePorts(to, tcb.localPort, tcb.remotePort);
@@ -302,7 +309,7 @@ function resend(tcb: Tcb, board: Scoreboard, index: u32): bool {
 function sendLossProbe(tcb: Tcb, board: Scoreboard): bool {
   const unsent = tcb.sndEnd.since(tcb.sndNxt);
   const room = tcb.sndWnd - min(tcb.sndWnd, tcb.flightSize);
-  const length = min(min(unsent, segmentRoom(tcb)), room);
+  const length = min(min(unsent, segmentLimit(tcb, tcb.sndNxt)), room);
   if (length && !tcb.finSent) {
     if (!sendNext(tcb, length, unsent == length)) return false;
     probeSent(tcb, board, false);
@@ -321,7 +328,7 @@ function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
   const left = textEnd.since(seq);
   // A peer that shrank its window gets what lies within it (RFC 9293 §3.8.6, SHLD-16).
   const allowed = tcb.sndWnd - min(tcb.sndWnd, seq.since(tcb.sndUna));
-  const length = min(min(left, most), min(segmentRoom(tcb), max(allowed, 1)));
+  const length = min(min(left, most), min(segmentLimit(tcb, seq), max(allowed, 1)));
   const fin = tcb.finSent != 0 && length == left;
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
@@ -356,13 +363,16 @@ function sendNew(tcb: Tcb): bool {
   let unsent = all;
   while (unsent) {
     const mss = segmentRoom(tcb);
-    const length = min(min(unsent, mss), room);
+    const limit = segmentLimit(tcb, tcb.sndNxt);
+    const length = min(min(unsent, limit), room);
     if (length == 0) break;
-    if (length < mss && !worthSending(tcb, length, unsent)) break;
     const rest = unsent - length;
+    // Only the last record may yet grow: nothing before it waits for being small.
+    const record = length == limit && length < mss && rest != 0;
+    if (length < mss && !record && !worthSending(tcb, length, unsent)) break;
     room -= length;
     // Where a burst ends for want of a window the peer need not wait for more (as Linux's large segments end).
-    const ends = unsent != all && room < min(rest, mss);
+    const ends = record || (unsent != all && room < min(rest, mss));
     if (!sendNext(tcb, length, rest == 0, ends)) return false;
     unsent = rest;
   }
@@ -425,7 +435,7 @@ function probe(tcb: Tcb): bool {
   const unsent = tcb.sndEnd.since(tcb.sndNxt);
   const room = usable(tcb);
   if (unsent && room) {
-    const length = min(min(unsent, segmentRoom(tcb)), room);
+    const length = min(min(unsent, segmentLimit(tcb, tcb.sndNxt)), room);
     return sendNext(tcb, length, unsent == length);
   }
   count(CNT_TCP_WIN_PROBE);

@@ -3,6 +3,8 @@
 
 /** Source route: source-route.ts. */
 export const ANNEX_ROUTE = 64;
+/** Where the user's records end: records.ts. */
+export const ANNEX_RECORDS = 112;
 /** What has been sent and where it stands: recovery/. */
 export const ANNEX_RECOVERY = 128;
 // Of that, what tcp_info tells; proved in recovery/scoreboard.ts.

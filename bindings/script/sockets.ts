@@ -366,7 +366,10 @@ export class Sockets {
       try {
         while (done < length) {
           const chunk = this.zeros.subarray(0, Math.min(CHUNK, length - done));
-          const taken = connection.write(chunk, { urgent: (flags & c.MSG_OOB) !== 0 });
+          const taken = connection.write(chunk, {
+            urgent: (flags & c.MSG_OOB) !== 0,
+            endOfRecord: (flags & c.MSG_EOR) !== 0 && chunk.length === length - done,
+          });
           if (taken === 0) break;
           done += taken;
           socket.written += taken;
