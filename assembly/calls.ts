@@ -29,6 +29,7 @@ import {
   EV_WRITABLE,
   SET_FIN_TIMEOUT,
   SET_TW_REUSE,
+  SET_TW_REUSE_DELAY,
 } from "./shared/control.ts";
 import {
   CNT_ACTIVE_OPENS,
@@ -65,7 +66,7 @@ import {
 import { URGENT_RECEIVED } from "./shared/tcb-layout.ts";
 import { giveRoute } from "./source-route.ts";
 import { Tcb } from "./tcb.ts";
-import { now, SECOND } from "./time.ts";
+import { MILLISECOND, NEVER, now, SECOND } from "./time.ts";
 import { TimeWait } from "./time-wait.ts";
 import { endTimeWait } from "./time-wait-list.ts";
 import { armWait } from "./timers.ts";
@@ -77,14 +78,14 @@ import { worthTelling } from "./window.ts";
 
 /**
  * OPEN, active. Staging: local address, remote address, 16 octets each; `hops` IPv4 addresses to go by, 4 octets each.
- * Returns the slot.
+ * `given`: the user named the port. Returns the slot.
  */
-export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i32 {
+export function open(family: u32, localPort: u32, remotePort: u32, hops: u32, given: u32): i32 {
   const remoteHigh = load<u64>(staging, 16);
   const remoteLow = load<u64>(staging, 24);
   if (!isConnectable(remoteHigh, remoteLow)) return ERR_INVALID;
   const twin = lookupStaged(family, localPort, remotePort);
-  if (twin && !isReusable(twin)) return ERR_IN_USE;
+  if (twin && !isReusable(twin, given != 0)) return ERR_IN_USE;
   const at = newTcb();
   if (at == 0) return ERR_NO_MEMORY;
   const tcb = Tcb.at(at);
@@ -110,15 +111,25 @@ export function open(family: u32, localPort: u32, remotePort: u32, hops: u32): i
   return tcb.slot;
 }
 
-/** tcp_tw_reuse: a connection in TIME-WAIT gives way to a new one of ours, when timestamps tell both apart. */
-function isReusable(at: usize): bool {
-  if (setting(SET_TW_REUSE) != 1) return false;
+/**
+ * Whether a connection in TIME-WAIT gives way to a new one of ours: when timestamps tell both apart, and the user named its
+ * port, or, as tcp_tw_reuse has it, some time has passed.
+ */
+function isReusable(at: usize, given: bool): bool {
   const state = Tcb.at(at).state;
-  return (state == TIME_WAIT && isAged(Tcb.at(at))) || (state == TIME_WAIT_BRIEF && isAged(TimeWait.at(at)));
+  const tsAge =
+    state == TIME_WAIT
+      ? stampedAt(Tcb.at(at))
+      : state == TIME_WAIT_BRIEF
+        ? stampedAt(TimeWait.at(at))
+        : NEVER;
+  if (given) return tsAge != NEVER;
+  return setting(SET_TW_REUSE) == 1 && now - tsAge >= f64(setting(SET_TW_REUSE_DELAY)) * MILLISECOND;
 }
 
-function isAged<T>(tcb: T): bool {
-  return !tcb.held && tcb.tsOk != 0 && now - tcb.tsAge >= SECOND;
+/** When the latest timestamp came to a connection that nobody holds. */
+function stampedAt<T>(tcb: T): f64 {
+  return tcb.held || !tcb.tsOk ? NEVER : tcb.tsAge;
 }
 
 /** As much of a TCB as is looked up by. */

@@ -13,7 +13,7 @@ interface Exports {
   output(packets: number, octets: number, now: number): number;
   timers(slots: number, now: number): void;
   events(): void;
-  open(family: number, localPort: number, remotePort: number, hops: number): number;
+  open(family: number, localPort: number, remotePort: number, hops: number, given: number): number;
   portHash(remotePort: number): number;
   listen(family: number, port: number, backlog: number): number;
   listenerInUse(family: number, port: number): number;
@@ -40,7 +40,8 @@ interface Exports {
   rearm(slot: number): number;
 }
 
-type Crossing = (a?: number, b?: number, c?: number, d?: number) => number;
+/** As many as any export takes: the guard below hands on no more. */
+type Crossing = (a?: number, b?: number, c?: number, d?: number, e?: number) => number;
 
 /** One instance of the segment engine, with the views of its memory: made once, for the memory never grows. */
 export interface Core {
@@ -81,10 +82,10 @@ export async function createCore(
   // A trap is a bug of ours: this engine is beyond use, and says so at every call; others are not concerned.
   const guard =
     (crossing: Crossing): Crossing =>
-    (a, b, c, d) => {
+    (a, b, c, d, e) => {
       if (ended) throw ended;
       try {
-        return crossing(a, b, c, d);
+        return crossing(a, b, c, d, e);
       } catch (cause) {
         ended = new SynwaveError("ERR_ENGINE_POISONED", `the engine broke an invariant: ${cause}`, { cause });
         throw ended;

@@ -49,6 +49,11 @@ function checkPort(port: unknown, what: string, least: number): number {
   return port as number;
 }
 
+function checkPortRange([first, last]: readonly [number, number]): readonly [number, number] {
+  checkPort(first, "localPortRange[0]", 1);
+  return [first, checkPort(last, "localPortRange[1]", first)];
+}
+
 class ListenerHandle implements Listener {
   readonly slot: number;
   readonly generation: number;
@@ -261,8 +266,14 @@ export class Manager implements UdpKeeper {
     const hops = this.stageRoute(options.sourceRoute, remote);
     const slot =
       options.localPort === undefined
-        ? this.openEphemeral(remote, remotePort, options.remoteAddress, hops)
-        : this.core.call.open(remote.family, checkPort(options.localPort, "localPort", 1), remotePort, hops);
+        ? this.openEphemeral(remote, remotePort, options, hops)
+        : this.core.call.open(
+            remote.family,
+            checkPort(options.localPort, "localPort", 1),
+            remotePort,
+            hops,
+            1,
+          );
     if (slot === result.ERR_INVALID)
       throw new SynwaveError("EINVAL", `remoteAddress is no host's address: ${options.remoteAddress}`);
     if (slot === result.ERR_IN_USE)
@@ -297,19 +308,21 @@ export class Manager implements UdpKeeper {
   }
 
   /** An ephemeral port nobody could guess, as RFC 6056 §3.3.4 (double hash) chooses it. */
-  private openEphemeral(remote: Address, remotePort: number, shown: string, hops: number): number {
-    const [first, last] = this.settings.ipLocalPortRange;
+  private openEphemeral(remote: Address, remotePort: number, options: ConnectOptions, hops: number): number {
+    const [first, last] = options.localPortRange
+      ? checkPortRange(options.localPortRange)
+      : this.settings.ipLocalPortRange;
     const count = last - first + 1;
     const offset = this.nextPort(remotePort);
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
       if (this.core.call.listenerInUse(0, port)) continue;
-      const slot = this.core.call.open(remote.family, port, remotePort, hops);
+      const slot = this.core.call.open(remote.family, port, remotePort, hops, 0);
       if (slot !== result.ERR_IN_USE) return slot;
     }
     throw new SynwaveError(
       "EADDRNOTAVAIL",
-      `every port from ${first} to ${last} is in use towards ${shown} port ${remotePort}`,
+      `every port from ${first} to ${last} is in use towards ${options.remoteAddress} port ${remotePort}`,
     );
   }
 

@@ -67,8 +67,10 @@ export interface Settings {
   tcpEcnFallback: number;
   /** Let no reset end TIME-WAIT (RFC 1337): 0 or 1 (0). */
   tcpRfc1337: number;
-  /** Let `connect` take the ports of a connection in TIME-WAIT whose timestamps are a second old: 0 or 1 (0). */
+  /** Let `connect` choose the ports of a connection in TIME-WAIT that has timestamps: 0 or 1 (0). */
   tcpTwReuse: number;
+  /** Milliseconds for which `tcpTwReuse` lets a connection rest in TIME-WAIT (1000). */
+  tcpTwReuseDelay: number;
   /** Connections closed by their user that are not over yet; those beyond are reset (65536). */
   tcpMaxOrphans: number;
   /** Connections in TIME-WAIT; those beyond end at once (262144). */
@@ -122,6 +124,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpEcnFallback: 1,
   tcpRfc1337: 0,
   tcpTwReuse: 0,
+  tcpTwReuseDelay: 1000,
   tcpMaxOrphans: 65536,
   tcpMaxTwBuckets: 262144,
   tcpRtoMinUs: 200000,
@@ -160,6 +163,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpEcnFallback: [0, 1, control.SET_ECN_FALLBACK],
   tcpRfc1337: [0, 1, control.SET_RFC1337],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
+  tcpTwReuseDelay: [1, 60000, control.SET_TW_REUSE_DELAY],
   tcpMaxOrphans: [0, 0x7fffffff, control.SET_MAX_ORPHANS],
   tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],

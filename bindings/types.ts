@@ -41,6 +41,8 @@ export interface ConnectOptions {
   localAddress?: string;
   /** Default: chosen from `ipLocalPortRange` as RFC 6056 says. */
   localPort?: number;
+  /** The first and the last port to choose from. Default: `ipLocalPortRange`. */
+  localPortRange?: readonly [number, number];
   /** IPv4 addresses of up to nine routers that packets are to pass (RFC 791's loose source route). */
   sourceRoute?: readonly string[];
 }

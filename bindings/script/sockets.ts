@@ -256,17 +256,10 @@ export class Sockets {
   /** Connect from the socket's port, from one of the range it was given, or from one of the engine's choice. */
   private dial({ port, portRange }: ScriptSocket, remotePort: number): Connection {
     const { engine, remoteAddress } = this.world;
-    const from = (local: { localPort?: number }) => engine.connect({ remoteAddress, remotePort, ...local });
+    const from = (local: { localPort?: number; localPortRange?: readonly [number, number] }) =>
+      engine.connect({ remoteAddress, remotePort, ...local });
     if (port !== undefined) return from({ localPort: port });
-    if (!portRange) return from({});
-    for (let localPort = portRange[0]; ; localPort++) {
-      try {
-        return from({ localPort });
-      } catch (error) {
-        // This one is in use; with the last one in use there is none.
-        if (localPort >= portRange[1] || errnoOf(error) !== "EADDRINUSE") throw error;
-      }
-    }
+    return from(portRange ? { localPortRange: portRange } : {});
   }
 
   /** How far a connection that was asked for has come. */

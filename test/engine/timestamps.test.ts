@@ -169,6 +169,65 @@ describe("timestamps", () => {
     listener.close();
   });
 
+  it("let connect take the port it is given from a TIME-WAIT, at once", async () => {
+    for (const tcpTimestamps of [0, 1]) {
+      const engine = await makeEngine({ settings: { tcpTimestamps } });
+      const to = { remoteAddress: "192.0.2.2", remotePort: 80, localPort: 40_000 };
+      const first = engine.connect(to);
+      const peer = new Peer(engine, { enginePort: 40_000, peerPort: 80 });
+      const syn = peer.expect({ flags: "S" });
+      const ts = (value: number) => (tcpTimestamps ? { ts: [value, 0] as [number, number] } : {});
+      peer.send({
+        flags: "SA",
+        ack: 1,
+        options: { mss: 1460, ...(tcpTimestamps && { ts: [77, syn.options.ts![0]] }) },
+      });
+      peer.take();
+      first.shutdown();
+      peer.expect({ flags: "FA" });
+      expect(() => engine.connect(to)).toThrow("EADDRINUSE");
+      peer.send({ seq: 1, ack: 2, flags: "FA", options: ts(78) });
+      peer.take();
+      expect(first.state).toBe("TIME-WAIT");
+      first.close();
+      peer.flush();
+      if (tcpTimestamps) {
+        engine.connect(to);
+        expect(peer.take().find(({ flags }) => flags === "S")?.seq).toBeGreaterThan(2);
+      } else expect(() => engine.connect(to)).toThrow("EADDRINUSE");
+    }
+  });
+
+  it("let connect choose the ports of a TIME-WAIT as old as tcpTwReuseDelay, from a range of its own", async () => {
+    const engine = await makeEngine({ settings: { tcpTwReuse: 1, tcpTwReuseDelay: 20 } });
+    const to = {
+      remoteAddress: "192.0.2.2",
+      remotePort: 80,
+      localPortRange: [40_000, 40_000] as [number, number],
+    };
+    const first = engine.connect(to);
+    const peer = new Peer(engine, { enginePort: 40_000, peerPort: 80 });
+    const syn = peer.expect({ flags: "S" });
+    peer.send({ flags: "SA", ack: 1, options: { mss: 1460, ts: [77, syn.options.ts![0]] } });
+    peer.flush();
+    first.close();
+    peer.flush();
+    peer.send({ seq: 1, ack: 2, flags: "FA", options: { ts: [78, 0] } });
+    peer.take();
+    peer.wait(19);
+    expect(() => engine.connect(to)).toThrow("EADDRNOTAVAIL");
+    peer.wait(1);
+    engine.connect(to);
+    expect(peer.take().map(({ flags }) => flags)).toEqual(["S"]);
+    for (const localPortRange of [
+      [0, 5],
+      [6, 5],
+      [1, 65536],
+      [1.5, 3],
+    ] as [number, number][])
+      expect(() => engine.connect({ ...to, localPortRange })).toThrow("EINVAL");
+  });
+
   it("let connect take the ports of a TIME-WAIT a second old, with tcpTwReuse, above its numbers", async () => {
     for (const tcpTwReuse of [0, 1]) {
       const engine = await makeEngine({ settings: { tcpTwReuse, ipLocalPortRange: [40_000, 40_000] } });
