@@ -275,8 +275,9 @@ function checkAck(tcb: Tcb): bool {
     }
     // A timestamp that comes with an ACK nobody can have sent would shut out those that follow.
     takeTimestamp(tcb, begins);
-    // In TIME-WAIT all is acknowledged, and no window matters any more.
+    // In TIME-WAIT all is acknowledged, and no window matters any more. A peer that is ahead of its FIN hears where we are.
     if (tcb.state != TIME_WAIT) checkAckField(tcb);
+    else if (segment.length == 0 && segment.seq != tcb.rcvNxt && mayAnswer(tcb)) duplicateAckOwed(tcb);
   }
   if (!finAcknowledged(tcb)) return tcb.state != CLOSING && tcb.state != LAST_ACK;
   if (tcb.state == FIN_WAIT_1) enterFinWait2(tcb);

@@ -86,6 +86,7 @@ function isAcceptableAnswered(it: TimeWait): bool {
   if (!segment.has(ACK)) return false;
   if (segment.ack > it.sndNxt || segment.ack < it.sndNxt.minus(it.maxSndWnd)) return challenge(it);
   takeTimestamp(it, segment.seq);
+  if (segment.length == 0) return segment.seq != it.rcvNxt && mayAnswer(it);
   // Eighth: FIN, which is cut off with the text before it that goes beyond the window.
   const end = segment.seq.plus(segment.textLength);
   const cut = segment.textLength != 0 && end > it.rcvNxt && end.since(it.rcvNxt) > it.rcvWnd;

@@ -25,6 +25,8 @@ export const relaxations: readonly string[] = [
   "more duplicate ACKs than written",
   "MSS and window scale of our SYN not compared",
   "an ACK of the same in place of a repeated FIN",
+  "options of a SYN,ACK that the SYN did not offer not compared",
+  "BSD scripts: CWR not compared on what is sent again",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused",
   "BSD scripts: resets where the buffer ends are put where the window does",

@@ -1,6 +1,6 @@
 import type { IcmpPacket, PacketAction, TcpPacket, UdpPacket } from "./ast.ts";
 import { differences, type Leniency } from "./compare.ts";
-import { ACK, CWR, FIN, PSH } from "./flags.ts";
+import { ACK, CWR, ECE, FIN, PSH, SYN } from "./flags.ts";
 import type { Flow } from "./flow.ts";
 import { icmpCode, icmpType } from "./icmp-names.ts";
 import { PATCHED } from "./inject.ts";
@@ -69,7 +69,8 @@ export class Expectations {
       const first = this.next((live) => live.protocol === TCP && flow.owns(live), packet, to);
       flow.learn(packet, first.live);
       const whole = this.gather(packet, flow, this.cut(packet, flow, first), to);
-      const found = differences(packet, whole.live, flow, this.leniency);
+      const wanted = this.leniency.relaxed ? this.portable(packet, flow) : packet;
+      const found = differences(wanted, whole.live, flow, this.leniency);
       const stands = found.length > 0 && this.standsForFin(packet, whole.live, flow);
       if (found.length > 0 && !stands) {
         if (this.isSpareAck(packet, whole.live, flow)) continue;
@@ -77,6 +78,8 @@ export class Expectations {
       }
       if (whole.live.flags & ACK) this.lastAck.set(flow, whole.live.ack);
       if (packet.flags & FIN) this.finSeen.set(flow, packet.seq);
+      if (packet.length > 0 && packet.seq !== undefined)
+        flow.sentTo = Math.max(flow.sentTo, packet.seq + packet.length);
       if (from === undefined) return;
       const shown = `> ${packetText(packet)}`;
       // Whether an ACK is delayed is every stack's own affair, within the bound.
@@ -86,6 +89,18 @@ export class Expectations {
       Tolerance.check(shown, "sent", whole.time, earliest, latest, tolerance);
       return;
     }
+  }
+
+  /** What is expected less what RFCs have otherwise: see `relaxations`. */
+  private portable(packet: TcpPacket, flow: Flow): TcpPacket {
+    const { flags, options, seq, length } = packet;
+    // RFC 7323 §2.2, §3.2: a SYN,ACK answers the options of a SYN.
+    if (flags & SYN && flags & ACK && options)
+      return { ...packet, options: options.filter(({ kind }) => !OFFERS.has(kind) || offers(flow, kind)) };
+    // RFC 3168 §6.1.2: CWR is for new text.
+    if (this.runner.bsdHabits && flags & CWR && length > 0 && seq !== undefined && seq < flow.sentTo)
+      return { ...packet, flags: flags & ~CWR };
+    return packet;
   }
 
   /** Whether a segment acknowledges what a repeated FIN would: in CLOSING some stacks send the FIN again. */
@@ -164,7 +179,8 @@ export class Expectations {
     const { ack } = flow.toScript(live);
     const beyond = (live.ack - last) >>> 0;
     const missing = packet.flags & ACK ? ((packet.ack ?? 0) - ack!) | 0 : -1;
-    return beyond === 0 || (beyond < 2 ** 31 && missing > 0);
+    const rides = missing === 0 && (packet.length > 0 || (packet.flags & FIN) !== 0);
+    return beyond === 0 || (beyond < 2 ** 31 && (missing > 0 || rides));
   }
 
   private isLike(
@@ -192,7 +208,10 @@ export class Expectations {
   }
 }
 
-const isPureAck = (flags: number, length: number) => flags === ACK && length === 0;
+const isPureAck = (flags: number, length: number) => (flags & ~ECE) === ACK && length === 0;
+
+const OFFERS: ReadonlySet<string> = new Set(["wscale", "sackOK", "TS"]);
+const offers = ({ offered }: Flow, wanted: string) => offered.some(({ kind }) => kind === wanted);
 
 /** Whether two segments may be pieces of one. */
 function alike(a: LivePacket, b: LivePacket): boolean {

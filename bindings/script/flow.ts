@@ -16,6 +16,10 @@ export class Flow {
   remoteIsn = 0;
   /** Its SYN has come. */
   peerOpened = false;
+  /** Options of its last SYN. */
+  offered: readonly TcpOption[] = [];
+  /** Up to where the stack's text has been expected and seen, in the script's numbers. */
+  sentTo = 0;
   /** The script's name for the stack's initial sequence number. */
   private localScript = 0;
   /** The stack's initial sequence number, once its SYN was expected and came. */
@@ -37,7 +41,8 @@ export class Flow {
   }
 
   /** A packet comes in. */
-  received(now: number, { flags, length }: TcpPacket): void {
+  received(now: number, { flags, length, options = [] }: TcpPacket): void {
+    if (flags & SYN) this.offered = options;
     if (length > 0) this.last.set("tcpi_last_data_recv", now);
     if (flags & ACK) this.last.set("tcpi_last_ack_recv", now);
   }

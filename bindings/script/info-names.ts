@@ -62,11 +62,12 @@ const CONSTANTS: Readonly<Record<string, number>> = {
 export function infoName(
   name: string,
   info: TcpInfo | undefined,
+  state: State,
   { segment, socketDefaults }: Pick<Config, "segment" | "socketDefaults">,
 ): number | undefined {
   if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
   if (!name.startsWith("tcpi_")) return undefined;
-  if (name === "tcpi_state") return LINUX_STATES[info?.state ?? "CLOSED"];
+  if (name === "tcpi_state") return LINUX_STATES[state];
   const field = name
     .slice("tcpi_".length)
     .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());

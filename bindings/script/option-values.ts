@@ -19,8 +19,12 @@ import { wholeSegment } from "./whole-segment.ts";
 const DEFAULT_MSS = 536;
 const NEVER_SHARED = new Set(["CLOSED", "LISTEN", "SYN-SENT"]);
 
-/** What an ICMP prohibition is elsewhere; for BSD it is a refusal. */
-const PROHIBITED: ReadonlySet<number | string> = new Set([ERRNO.EHOSTUNREACH!, ERRNO.ENETUNREACH!]);
+/** What ICMP's prohibitions, and a protocol that is not there, are elsewhere; for BSD they are refusals. */
+const PROHIBITED: ReadonlySet<number | string> = new Set([
+  ERRNO.EHOSTUNREACH!,
+  ERRNO.ENETUNREACH!,
+  ERRNO.ENOPROTOOPT!,
+]);
 
 /** @param bsdHabits whether errors may be those of BSD in place of our own */
 export function getSocketOption(socket: ScriptSocket, args: readonly Expr[], bsdHabits: boolean): Outcome {

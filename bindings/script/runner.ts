@@ -2,7 +2,7 @@ import { parseAddress } from "../address.ts";
 import { createEngine } from "../engine.ts";
 import { SynwaveError } from "../errors.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import type { Connection, Engine, EngineOptions, TcpInfo } from "../types.ts";
+import type { Connection, Engine, EngineOptions, State, TcpInfo } from "../types.ts";
 import type { Call, IcmpPacket, PacketAction, Script, ScriptEvent, TcpPacket, UdpPacket } from "./ast.ts";
 import { judge } from "./code.ts";
 import { understand } from "./commands.ts";
@@ -130,7 +130,7 @@ export class Runner {
   private readonly sockets: Sockets;
   private readonly expectations: Expectations;
   /** What BSD does otherwise is taken as its habit. */
-  private readonly bsdHabits: boolean;
+  readonly bsdHabits: boolean;
   private readonly skippedAssertions: string[];
   private readonly variables = new Map<string, number | string>();
   private listening = false;
@@ -357,7 +357,8 @@ export class Runner {
       ? this.makeFlow(ports.destination, ports.source)
       : this.makeFlow(this.config.port, this.nextRemotePort++);
     flow.named = ports !== undefined;
-    flow.remoteIsn = packet.seq ?? 0;
+    // Where nobody listens no connection begins: numbers stay what they are.
+    flow.remoteIsn = this.sockets.listens(flow.localPort) ? (packet.seq ?? 0) : 0;
     flow.peerOpened = (packet.flags & SYN) !== 0;
     if (!this.underTest) this.underTest = flow;
     return flow;
@@ -398,9 +399,10 @@ export class Runner {
     return ready - this.sockets.held(port);
   }
 
-  private stateText(): string {
-    if (this.underTest) return this.find(this.underTest)?.state ?? "CLOSED";
-    return this.listening ? "LISTEN" : "CLOSED";
+  private stateText(): State {
+    const state = this.find(this.underTest)?.state;
+    // What came without a SYN made no connection: the listener is still what the script looks at.
+    return state ?? (this.listening && !this.underTest?.peerOpened ? "LISTEN" : "CLOSED");
   }
 
   // Calls, commands and code.
@@ -488,7 +490,7 @@ export class Runner {
   private code(text: string): void {
     const info = this.find(this.underTest);
     const names = (name: string) =>
-      this.underTest?.elapsed(name, this.now) ?? infoName(name, info, this.config);
+      this.underTest?.elapsed(name, this.now) ?? infoName(name, info, this.stateText(), this.config);
     const { failed, skipped } = judge(text, names, this.variables);
     this.recorder.add(this.now, "code", oneLine(text));
     for (const reason of skipped) {

@@ -237,6 +237,10 @@ export class Sockets {
     });
   }
 
+  listens(port: number): boolean {
+    return [...this.table.values()].some(({ listener }) => listener?.port === port);
+  }
+
   /** The port of an address, where one is written. */
   private portOf(target: Expr | undefined): number {
     return numberOf(field(target, "sin_port") ?? field(target, "sin6_port")) ?? this.world.port;
