@@ -18,7 +18,7 @@ import { leaveMemory, raise, release } from "./queues.ts";
 import { ackQuickly } from "./receive/text.ts";
 import { forgetRecords } from "./records.ts";
 import { clearScoreboard } from "./recovery/scoreboard.ts";
-import { afterSynLoss, RTO_INITIAL } from "./rtt.ts";
+import { afterSynLoss, initialRto } from "./rtt.ts";
 import { beginSack, takeSackPermitted } from "./sack.ts";
 import { lastAck } from "./send/replies.ts";
 import { Seq } from "./seq.ts";
@@ -96,7 +96,7 @@ export function beginConnection(tcb: Tcb): void {
   tcb.ipId = u16(random >> 16);
 
   setIss(tcb, Seq.of(isn(tcb.family, local, tcb.localPort, remote, tcb.remotePort, CTL_SECRET, now)));
-  tcb.rto = RTO_INITIAL;
+  tcb.rto = initialRto();
 
   const mtu: u32 = setting(SET_MTU);
   tcb.advMss = u16(mtu - headers(tcb.family));

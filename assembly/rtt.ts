@@ -1,15 +1,13 @@
 import { roundTrip } from "./congestion/control.ts";
 import { isScored } from "./recovery/scoreboard.ts";
 import { setting } from "./settings.ts";
-import { SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
+import { SET_RTO_INIT_MS, SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, now, SECOND } from "./time.ts";
 import { echoedRtt } from "./timestamps.ts";
 
 // RFC 6298. SRTT and RTTVAR are microseconds in floating point: exact, and as fast as integers.
 
-/** Before the first measurement (2.1). */
-export const RTO_INITIAL: u32 = 1000000;
 /** What 5.7 asks for once a SYN had to be repeated. */
 export const RTO_AFTER_SYN_LOSS: u32 = 3000000;
 /** G: the API's time is finer, but timers need not be. */
@@ -50,6 +48,11 @@ export function measured(tcb: Tcb, sample: f64): void {
   // In whole milliseconds, which is as fine as timers need to be.
   const rto = Math.floor((tcb.srtt + margin) / GRANULARITY) * GRANULARITY;
   tcb.rto = u32(min(rto, f64(setting(SET_RTO_MAX_MS)) * MILLISECOND));
+}
+
+/** Before the first measurement (2.1). */
+export function initialRto(): u32 {
+  return min(setting(SET_RTO_INIT_MS), setting(SET_RTO_MAX_MS)) * u32(MILLISECOND);
 }
 
 /** The time to wait for an acknowledgment now, with backoff (5.5). */

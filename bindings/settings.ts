@@ -75,6 +75,8 @@ export interface Settings {
   tcpMaxOrphans: number;
   /** Connections in TIME-WAIT; those beyond end at once (262144). */
   tcpMaxTwBuckets: number;
+  /** Retransmission timeout before a round trip was measured (RFC 6298 §2.1), milliseconds; no sysctl of Linux's (1000). */
+  tcpRtoInitMs: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
   tcpRtoMinUs: number;
   /** Upper bound of the retransmission timeout, milliseconds (120000). */
@@ -127,6 +129,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpTwReuseDelay: 1000,
   tcpMaxOrphans: 65536,
   tcpMaxTwBuckets: 262144,
+  tcpRtoInitMs: 1000,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
   tcpSlowStartAfterIdle: 1,
@@ -166,6 +169,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpTwReuseDelay: [1, 60000, control.SET_TW_REUSE_DELAY],
   tcpMaxOrphans: [0, 0x7fffffff, control.SET_MAX_ORPHANS],
   tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],
+  tcpRtoInitMs: [1000, 120000, control.SET_RTO_INIT_MS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],

@@ -55,6 +55,7 @@ export const SET_DEFAULT_TTL = 488;
 export const SET_TIMESTAMPS = 416;
 export const SET_TW_REUSE = 420;
 export const SET_TW_REUSE_DELAY = 424;
+export const SET_RTO_INIT_MS = 428;
 export const SET_MAX_TW_BUCKETS = 492;
 export const SET_MAX_ORPHANS = 496;
 

@@ -17,6 +17,8 @@ export interface Script {
   cleanup?: Command;
   /** Octets of receive buffer that the machine of the script had at most, as its SYN tells. */
   presumedReceiveBuffer?: number;
+  /** Milliseconds after which the machine of the script repeated its first SYN, as far as it says so. */
+  presumedInitialRto?: number;
   /** What the comment at the top says. */
   title: string[];
 }

@@ -39,6 +39,7 @@ const BSD: Readonly<Record<string, string | ((value: string) => [string, string]
     ["tcp_window_scaling", value === "0" ? "0" : "1"],
     ["tcp_timestamps", value === "0" ? "0" : "1"],
   ],
+  "net.inet.tcp.rexmit_initial": "tcp_rto_init_ms",
   "net.inet.tcp.sack.enable": "tcp_sack",
   "net.inet.tcp.ecn.enable": "tcp_ecn",
   "net.inet.tcp.syncookies": "tcp_syncookies",

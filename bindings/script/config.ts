@@ -140,7 +140,7 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
   const sysctls = initialSysctls(script);
   for (const [key, value] of script.init ? understand(script.init.text).sysctls : [])
     setDefault(config.socketDefaults, key, value);
-  if (dialect === "bsd") sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls));
+  if (dialect === "bsd") sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls), ...initialRto(script));
   else presume(script, config, sysctls);
   sysctls.push(...bufferSizes(script.events, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
   Object.assign(config, settingsFor(sysctls));
@@ -246,6 +246,11 @@ const BSD_LIMITS: readonly [string, string][] = [
   // Tail loss probes are another stack's of its.
   ["tcp_early_retrans", "0"],
 ];
+
+/** Three seconds for long, and one today: scripts of both kinds leave it to their machine. */
+function initialRto({ presumedInitialRto }: Script): [string, string][] {
+  return [["tcp_rto_init_ms", presumedInitialRto === 1000 ? "1000" : "3000"]];
+}
 
 type Sysctls = readonly (readonly [key: string, value: string])[];
 

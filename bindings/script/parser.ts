@@ -1,5 +1,5 @@
 import type { Action, Script, ScriptEvent, ScriptOption, Time } from "./ast.ts";
-import { SYN } from "./flags.ts";
+import { ACK, SYN } from "./flags.ts";
 import { Lexer, type Token } from "./lexer.ts";
 import { parseCall } from "./parse-call.ts";
 import { parsePacket } from "./parse-packet.ts";
@@ -50,8 +50,21 @@ export function parseScript(source: string, options: ParseOptions = {}): Script 
   }
   if (script.events.length === 0) throw lexer.error(lexer.peek(), "a script without an event");
   checkTimes(lexer, script.events);
-  const presumed = presumedReceiveBuffer(script);
-  return presumed === undefined ? script : { ...script, presumedReceiveBuffer: presumed };
+  const buffer = presumedReceiveBuffer(script);
+  if (buffer !== undefined) script.presumedReceiveBuffer = buffer;
+  const rto = presumedInitialRto(script);
+  if (rto !== undefined) script.presumedInitialRto = rto;
+  return script;
+}
+
+/** From the first SYN of the stack's to the next, where it is alone in between and the script says when it comes. */
+function presumedInitialRto({ events }: Script): number | undefined {
+  const isSyn = ({ action }: ScriptEvent) =>
+    action.kind === "tcp" && action.side === "out" && (action.flags & (SYN | ACK)) === SYN;
+  const first = events.findIndex(isSyn);
+  const next = events[first + 1];
+  if (first < 0 || next === undefined || !isSyn(next) || next.time.kind !== "relative") return undefined;
+  return Math.round(next.time.at / 1000);
 }
 
 /** The window scale of a machine with little memory, which older scripts were written on, and what is behind it. */
