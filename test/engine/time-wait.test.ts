@@ -328,6 +328,19 @@ describe("tcpMaxTwBuckets", () => {
   });
 });
 
+describe("TIME-WAIT", () => {
+  it.each([true, false])("tells a peer that is ahead of its own FIN where it is (read: %s)", async (read) => {
+    const { peer } = await timeWait({ text: 10, read });
+    // The very next number says nothing new.
+    peer.send({ seq: 12, ack: 2 });
+    peer.silence();
+    peer.send({ seq: 13, ack: 2 });
+    peer.expect({ flags: "A", seq: 2, ack: 12 });
+    peer.send({ flags: "R", seq: 13 });
+    peer.expect({ flags: "A", seq: 2, ack: 12 });
+  });
+});
+
 describe("a brief TIME-WAIT does what a full one does", () => {
   const near = (spread: number) =>
     fc.oneof(

@@ -97,6 +97,28 @@ describe("sizes of buffers", () => {
     expect(ignoredSettings.join()).toContain("33554432");
   });
 
+  it("BSD's first retransmission comes after three seconds, one where a script has its second SYN then", () => {
+    const syns = (after: number) => `${BSD}+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+      +0...20 connect(3, ..., ...) = -1 ETIMEDOUT\n+0 > S 0:0(0) <...>\n+${after} > S 0:0(0) <...>`;
+    expect(settings(syns(3)).tcpRtoInitMs).toBe(3000);
+    expect(settings(syns(1)).tcpRtoInitMs).toBe(1000);
+    const said = syns(3).replace(BSD, `${BSD}+0 \`sysctl net.inet.tcp.rexmit_initial=1000\`\n`);
+    expect(settings(said).tcpRtoInitMs).toBe(1000);
+    expect(settings(syns(3).replace(BSD, "0 `true`\n")).tcpRtoInitMs).toBeUndefined();
+  });
+
+  it("numbers of a SYN that nobody listens for are what they are", async () => {
+    const source = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0
+      +0 < S 17:20(3) win 5 <mss 1460>\n+0 > R. 0:0(0) ack 21`;
+    expect((await run(source)).verdict).toEqual(passed);
+  });
+
+  it("what comes for a listener without a SYN leaves the listener to be looked at", async () => {
+    const source = `${BSD}${LISTEN.replace("0 ", "+0 ")}+0 %{ assert tcpi_state == TCPI_LISTEN }%
+      +0 < R 0:0(0) win 5\n+0 %{ assert tcpi_state == TCPI_LISTEN }%`;
+    expect((await run(source)).verdict).toEqual(passed);
+  });
+
   it("a script that makes no setting presumes what its first SYN's scale tells, a corrupted one does not", async () => {
     const source = `${LISTEN}+0 < S 0:0(0) win 5 <mss 1460,nop,wscale 7>
       +0 > S. 0:0(0) ack 1 <mss 1460,nop,wscale 6>`;

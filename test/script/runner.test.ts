@@ -142,6 +142,23 @@ describe("relaxed: passes where strict fails, and only there", () => {
        +0 < . 2001:3001(1000) ack 1 win 5\n+0 < . 3001:4001(1000) ack 1 win 5\n+0 > . 1:1(0) ack 4001`,
     ],
     [
+      "an ACK by itself of what the script has with text",
+      `${CONNECTED}+0 < P. 1:1001(1000) ack 1 win 500\n+0 read(4, ..., 1000) = 1000\n+0 write(4, ..., 10) = 10
+       +0 > P. 1:11(10) ack 1001`,
+    ],
+    [
+      "options of a SYN,ACK that the SYN did not offer",
+      `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3\n+0 connect(3, ..., ...) = -1 EINPROGRESS
+       +0 > S 0:0(0) <...>\n+.1 < S 0:0(0) win 500 <mss 1460>
+       +0 > S. 0:0(0) ack 1 <mss 1460,nop,wscale 7,nop,nop,TS val 5 ecr 0>`,
+    ],
+    [
+      "BSD's CWR on what is sent again",
+      `0 \`sysctl net.inet.tcp.ecn.enable=2\`\n${LISTEN.replace("0 socket", "+0 socket")}+0 < SEW 0:0(0) win 500 <mss 1460>
+       +0 > SE. 0:0(0) ack 1 <...>\n+.1 < . 1:1(0) ack 1 win 500\n+0 accept(3, ..., ...) = 4
+       +0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1\n+.3~+3 > PW. 1:101(100) ack 1`,
+    ],
+    [
       "an ACK in place of a repeated FIN",
       `${CONNECTED}+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 5\n+0 > F. 1:1(0) ack 2`,
     ],
@@ -180,6 +197,14 @@ describe("relaxed: passes where strict fails, and only there", () => {
 
   it.each([
     ["another acknowledgment", "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2"],
+    [
+      "text instead of an ACK",
+      "+0 write(4, ..., 10) = 10\n+0 < P. 1:11(10) ack 1 win 5\n+0 > . 1:1(0) ack 11",
+    ],
+    [
+      "an ACK where less is acknowledged",
+      "+0 < . 1:11(10) ack 1 win 5\n+0 write(4, ..., 5) = 5\n+0 > P. 1:6(5) ack 1",
+    ],
     ["another flag", "+0 write(4, ..., 10) = 10\n+0 > FP. 1:11(10) ack 1"],
     ["a window that should be closed", "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1 win 0"],
     ["text too late", "+0 write(4, ..., 10) = 10\n+.6 > P. 1:11(10) ack 1"],

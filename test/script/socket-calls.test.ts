@@ -171,7 +171,7 @@ describe("options", () => {
     const two = "0x9c419c40";
     await passes(
       `${connect(5, two)}EINPROGRESS\n+0 > 40000 > 8080 S 0:0(0) <...>\n${connect(6, two)}EINPROGRESS
-       +0 > 40001 > 8080 S 0:0(0) <...>\n${connect(7, two)}EADDRINUSE`,
+       +0 > 40001 > 8080 S 0:0(0) <...>\n${connect(7, two)}EADDRNOTAVAIL`,
       "0 `true`\n",
     );
   });
@@ -235,7 +235,7 @@ describe("calls", () => {
     const source = `0 \`sysctl net.ipv4.tcp_tw_reuse=1\`\n${connect(3, 0)}EINPROGRESS\n+0 > S 0:0(0) <...>
       +.1 < S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,TS val 1 ecr 0>\n+0 > . 1:1(0) ack 1 <...>\n+0 close(3) = 0
       +0 > F. 1:1(0) ack 1 <...>\n+.1 < F. 1:1(0) ack 2 win 5 <nop,nop,TS val 2 ecr 0>\n+0 > . 2:2(0) ack 2 <...>\n`;
-    expect((await run(`${source}${connect(4, 0.5)}EADDRINUSE`)).verdict).toEqual(passed);
+    expect((await run(`${source}${connect(4, 0.5)}EADDRNOTAVAIL`)).verdict).toEqual(passed);
     expect((await run(`${source}${connect(4, 1.5)}EINPROGRESS`)).verdict).toEqual(passed);
   });
 });
