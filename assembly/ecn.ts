@@ -2,7 +2,7 @@ import { ACK, CWR, ECE, SYN, segment } from "./packet/segment.ts";
 import { setting } from "./settings.ts";
 import { SET_ECN, SET_ECN_FALLBACK } from "./shared/control.ts";
 import { SYN_SENT } from "./shared/states.ts";
-import { ECN_DEMAND_CWR, ECN_OK, ECN_QUEUE_CWR, ECN_SEEN } from "./shared/tcb-layout.ts";
+import { ECN_DEMAND_CWR, ECN_HELD, ECN_OK, ECN_QUEUE_CWR, ECN_SEEN } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
 
 // Explicit congestion notification, RFC 3168: who may use it, what is echoed, and what packets and segments say of it.
@@ -64,6 +64,20 @@ export function ecnArrives(tcb: Tcb): void {
 /** Whether the ACK in `segment` echoes congestion. */
 export function isEchoed(tcb: Tcb): bool {
   return segment.has(ECE) && (tcb.ecn & ECN_OK) != 0 && !segment.has(SYN);
+}
+
+/** An echo finds a window of one segment: nothing new goes until the retransmission timer expires (§6.1.2). */
+export function holdBack(tcb: Tcb): void {
+  tcb.ecn |= u8(ECN_HELD);
+}
+
+export function isHeldBack(tcb: Tcb): bool {
+  return (tcb.ecn & ECN_HELD) != 0;
+}
+
+/** The timer has expired. */
+export function release(tcb: Tcb): void {
+  tcb.ecn &= ~u8(ECN_HELD);
 }
 
 /** The window was reduced: the next new text says so (§6.1.2). */

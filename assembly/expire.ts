@@ -1,4 +1,5 @@
 import { count } from "./counters.ts";
+import { isHeldBack, release } from "./ecn.ts";
 import { keepaliveExpired } from "./keepalive.ts";
 import { finish, timeoutError } from "./lifecycle.ts";
 import { slotAt, timerArea } from "./pool.ts";
@@ -78,6 +79,15 @@ function delayedAck(tcb: Tcb): void {
 /** The retransmission timer, RFC 6298 §5.4 to §5.6, or the zero-window probe's. */
 function retransmission(tcb: Tcb): void {
   tcb.rtxAt = NEVER;
+  if (isHeldBack(tcb) && tcb.probing != REORDERING) {
+    release(tcb);
+    if (tcb.flightSize == 0 && tcb.sndWnd) {
+      // Nothing was lost: what was kept back goes.
+      tcb.probing = 0;
+      wantOutput(tcb);
+      return;
+    }
+  }
   const most = patience(tcb);
   if (most != 0 && now - tcb.unackedSince >= most) {
     giveUp(tcb);

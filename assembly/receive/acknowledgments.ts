@@ -1,5 +1,5 @@
 import { count } from "../counters.ts";
-import { isEchoed } from "../ecn.ts";
+import { isEchoed, isHeldBack } from "../ecn.ts";
 import { heard } from "../keepalive.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
@@ -49,6 +49,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   if (tcb.sndUna == tcb.sndNxt) {
     tcb.rtxAt = NEVER;
     tcb.probing = 0;
+    if (isHeldBack(tcb)) startRtx(tcb);
   } else if (excused) watchReordering(tcb, excused);
   else startRecoveryTimer(tcb);
   // Two thirds may fill up again before the writer is woken: it is woken for something.

@@ -1,10 +1,11 @@
 import { reduceForEcho, reduceForLoss, reduceForTimeout, windowAcked } from "../congestion/control.ts";
 import { count } from "../counters.ts";
-import { tellReduced } from "../ecn.ts";
+import { holdBack, tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
 import { stopTiming } from "../rtt.ts";
 import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
+import { startRtx } from "../timers.ts";
 import { markAll, timeoutScored } from "./rack.ts";
 import { isScored, pipe } from "./scoreboard.ts";
 
@@ -53,6 +54,11 @@ export function duplicateAck(tcb: Tcb): void {
 /** RFC 3168 §6.1.2: an ACK echoes congestion, which is as good as one loss, once for what is in flight. */
 export function congestionEchoed(tcb: Tcb): void {
   if (tcb.caState > CA_DISORDER || tcb.flightSize == 0) return;
+  if (tcb.cwnd < 2 * u32(tcb.sndMss)) {
+    holdBack(tcb);
+    tcb.probing = 0;
+    startRtx(tcb);
+  }
   reduceForEcho(tcb);
   tcb.caState = CA_CWR;
   tcb.recover = tcb.sndNxt.minus(1);

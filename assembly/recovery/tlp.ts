@@ -1,4 +1,5 @@
 import { count } from "../counters.ts";
+import { isHeldBack } from "../ecn.ts";
 import { segment } from "../packet/segment.ts";
 import { currentRto } from "../rtt.ts";
 import { setting } from "../settings.ts";
@@ -22,7 +23,7 @@ const MARGIN: f64 = 2 * MILLISECOND;
 
 /** §7.2: when the probe is due, in microseconds from now; 0 when there is to be none. */
 function probeTimeout(tcb: Tcb): f64 {
-  if (!isScored(tcb) || !setting(SET_EARLY_RETRANS)) return 0;
+  if (!isScored(tcb) || !setting(SET_EARLY_RETRANS) || isHeldBack(tcb)) return 0;
   const board = scoreboard(tcb);
   if (board.isEmpty || board.tlpOut || (tcb.caState != CA_OPEN && tcb.caState != CA_CWR)) return 0;
   if (tcb.srtt == 0) return SECOND;

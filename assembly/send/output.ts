@@ -1,7 +1,7 @@
 import { textSent } from "../congestion/control.ts";
 import { restartAfterIdle } from "../congestion/window.ts";
 import { count } from "../counters.ts";
-import { segmentEcn, synEcn } from "../ecn.ts";
+import { isHeldBack, segmentEcn, synEcn } from "../ecn.ts";
 import { abridge, setState } from "../lifecycle.ts";
 import {
   TIMESTAMPS_LENGTH,
@@ -352,6 +352,10 @@ function usable(tcb: Tcb): u32 {
 /** Text and FIN not sent before. */
 function sendNew(tcb: Tcb): bool {
   if (tcb.finSent) return true;
+  if (isHeldBack(tcb)) {
+    if (tcb.flightSize == 0 && tcb.rtxAt == NEVER) startRtx(tcb);
+    return true;
+  }
   // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost.
   if (isScored(tcb)) {
     if (tcb.caState == CA_LOSS && nextLost(scoreboard(tcb)) != NONE) return true;

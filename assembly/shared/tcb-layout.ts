@@ -152,6 +152,7 @@ export const ECN_OK = 1;
 export const ECN_DEMAND_CWR = 2;
 export const ECN_QUEUE_CWR = 4;
 export const ECN_SEEN = 8;
+export const ECN_HELD = 16;
 export const TCB_MAX_SEGMENT = 470;
 
 export const TCB_PEER_MSS = 472;

@@ -72,7 +72,7 @@ describe("ECN, the handshake", () => {
     peer.expect({ flags: "S" });
   });
 
-  it("a SYN that was lost is repeated without, unless that is switched off", async () => {
+  it("[3168-13] a SYN that was lost is repeated without, unless that is switched off", async () => {
     for (const tcpEcnFallback of [1, 0]) {
       const engine = await makeEngine({ settings: { tcpEcn: 1, tcpEcnFallback } });
       const peer = new Peer(engine);
@@ -219,6 +219,63 @@ describe("ECN, the sender", () => {
     for (let i = 0; i < 3; i++) peer.send({ flags: "AE", seq: 1, ack: 1461 });
     expect(peer.take().map(({ seq }) => seq)).toContain(1461);
     expect(connection.info()).toMatchObject({ caState: 3, sndSsthresh });
+  });
+
+  it("[3168-12] holds new text back until the retransmission timer expires, where the window is one segment", async () => {
+    const { peer, connection } = await willing({ settings: { tcpWmem: [4096, 200_000, 400_000] } });
+    connection.write(randomOctets(60_000, 1));
+    let end = 1;
+    const arrive = () => {
+      for (const { seq, text } of peer.take()) end = Math.max(end, seq + text.length);
+      peer.wait(100);
+    };
+    for (let rounds = 0; connection.info().sndCwnd > 1; rounds++) {
+      expect(rounds).toBeLessThan(20);
+      arrive();
+      peer.send({ flags: "AE", seq: 1, ack: end });
+    }
+    arrive();
+    for (let i = 0; i < 3; i++) {
+      peer.wait(100);
+      peer.send({ flags: "AE", seq: 1, ack: end });
+      peer.silence();
+      const { rto, sndCwnd } = connection.info();
+      expect(sndCwnd).toBe(1);
+      peer.wait(rto / 1000 - 1);
+      peer.silence();
+      peer.wait(2);
+      const { seq, text } = peer.expect({ seq: end });
+      peer.silence();
+      end = seq + text.length;
+    }
+    expect(connection.info()).toMatchObject({ totalRetrans: 0, caState: 0 });
+    // An ACK without an echo lets the next go at once.
+    peer.wait(100);
+    peer.send({ flags: "A", seq: 1, ack: end });
+    expect(peer.take().length).toBeGreaterThan(0);
+  });
+
+  it("[3168-12] holds back what is written later, too, but no longer than that", async () => {
+    const { peer, connection } = await willing();
+    connection.write(randomOctets(14_600, 1));
+    peer.take();
+    let end = 14_601;
+    for (let i = 0; i < 8; i++) {
+      peer.wait(100);
+      peer.send({ flags: "AE", seq: 1, ack: end });
+      peer.wait(2000);
+      connection.write(randomOctets(1460, i));
+      const { seq, text } = peer.expect({ seq: end });
+      end = seq + text.length;
+    }
+    expect(connection.info().sndCwnd).toBe(1);
+    peer.wait(100);
+    peer.send({ flags: "AE", seq: 1, ack: end });
+    peer.wait(50);
+    connection.write(randomOctets(1460, 9));
+    connection.shutdown();
+    peer.silence();
+    peer.expectWithin(connection.info().rto / 1000 - 50, { seq: end, text: 1460 });
   });
 
   it("a loss is told of by CWR too", async () => {
