@@ -85,6 +85,11 @@ export function tellReduced(tcb: Tcb): void {
   if (tcb.ecn & ECN_OK) tcb.ecn |= u8(ECN_QUEUE_CWR);
 }
 
+/** The reduction was for nothing, and need not be told any more. */
+export function withdrawReduced(tcb: Tcb): void {
+  tcb.ecn &= ~u8(ECN_QUEUE_CWR);
+}
+
 /** What a segment that is no SYN says; `fresh`: with text that was never sent before. */
 export function segmentEcn(tcb: Tcb, fresh: bool): u32 {
   let flags: u32 = tcb.ecn & ECN_DEMAND_CWR ? ECE : 0;

@@ -1,5 +1,6 @@
 import { roundTrip } from "./congestion/control.ts";
 import { isScored } from "./recovery/scoreboard.ts";
+import { adaptToSpurious } from "./recovery/spurious.ts";
 import { setting } from "./settings.ts";
 import { SET_RTO_INIT_MS, SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
@@ -41,6 +42,7 @@ export function measured(tcb: Tcb, sample: f64): void {
   const first = tcb.srtt == 0;
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
+  adaptToSpurious(tcb, sample);
   if (first || sample < f64(tcb.rttMin)) tcb.rttMin = u32(min(sample, 4294967295.0));
   // As in Linux the lower bound is one of what is added to SRTT: a steady round trip does not come to time out for a
   // delayed ACK. (2.4) SHOULD have a second instead.

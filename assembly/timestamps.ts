@@ -70,6 +70,12 @@ export function isNewer<T>(tcb: T): bool {
   return tcb.tsOk != 0 && segment.hasTimestamp && Seq.of(segment.tsValue) > Seq.of(tcb.tsRecent);
 }
 
+/** Whether the echo in `segment` is of a segment sent before `at`. */
+export function isEchoOlder(tcb: Tcb, at: f64): bool {
+  if (!tcb.tsOk || !segment.hasTimestamp || segment.tsEcho == 0) return false;
+  return Seq.of(segment.tsEcho) < Seq.of(u32(u64(at / MILLISECOND)) + tcb.tsOffset);
+}
+
 /** Round trip in microseconds that the echo in `segment` tells; 0 when it tells none. */
 export function echoedRtt(tcb: Tcb): f64 {
   if (!tcb.tsOk || !segment.hasTimestamp || segment.tsEcho == 0) return 0;

@@ -61,6 +61,8 @@ export interface Settings {
   tcpDsack: number;
   /** Tail loss probes (RFC 8985 §7): 0 for none (3). */
   tcpEarlyRetrans: number;
+  /** Find out by what is acknowledged after a timeout whether it was spurious (F-RTO, RFC 5682): 0 for no (2). */
+  tcpFrto: number;
   /** Explicit congestion notification (RFC 3168): 0 never, 1 asked for and granted, 2 granted only (2). */
   tcpEcn: number;
   /** Ask without it once a SYN was lost: 0 or 1 (1). */
@@ -122,6 +124,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpSack: 1,
   tcpDsack: 1,
   tcpEarlyRetrans: 3,
+  tcpFrto: 2,
   tcpEcn: 2,
   tcpEcnFallback: 1,
   tcpRfc1337: 0,
@@ -162,6 +165,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpSack: [0, 1, control.SET_SACK],
   tcpDsack: [0, 1, control.SET_DSACK],
   tcpEarlyRetrans: [0, 4, control.SET_EARLY_RETRANS],
+  tcpFrto: [0, 2, control.SET_FRTO],
   tcpEcn: [0, 2, control.SET_ECN],
   tcpEcnFallback: [0, 1, control.SET_ECN_FALLBACK],
   tcpRfc1337: [0, 1, control.SET_RFC1337],

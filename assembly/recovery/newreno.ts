@@ -3,11 +3,19 @@ import { count } from "../counters.ts";
 import { holdBack, tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
 import { stopTiming } from "../rtt.ts";
-import { CNT_TCP_FAST_RETRANS } from "../shared/counters.ts";
+import {
+  CNT_TCP_FAST_RETRANS,
+  CNT_TCP_FULL_UNDO,
+  CNT_TCP_LOSS_UNDO,
+  CNT_TCP_PARTIAL_UNDO,
+  CNT_TCP_SPURIOUS_RTOS,
+} from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { startRtx } from "../timers.ts";
+import { beginFrto, frtoAcked } from "./frto.ts";
 import { markAll, timeoutScored } from "./rack.ts";
 import { isScored, pipe } from "./scoreboard.ts";
+import { forgetRetransmissions, isFirstCopys, undoReduction, watchRetransmissions } from "./spurious.ts";
 
 // RFC 6582 (NewReno) on RFC 5681, with limited transmit (RFC 3042): loss recovery for a peer without SACK.
 
@@ -28,7 +36,7 @@ export function duplicateAck(tcb: Tcb): void {
     // §3.2 step 3: another segment has left the network.
     tcb.cwnd += tcb.sndMss;
   } else if (tcb.caState == CA_LOSS) {
-    return;
+    frtoAcked(tcb, false);
   } else if (tcb.dupAcks < DUP_ACK_THRESHOLD) {
     if (tcb.caState == CA_OPEN) tcb.caState = CA_DISORDER;
   } else if (
@@ -39,6 +47,7 @@ export function duplicateAck(tcb: Tcb): void {
     // set off another. An echo of congestion has halved the window for this flight already (RFC 3168 §6.1.2).
     if (tcb.caState != CA_CWR) {
       reduceForLoss(tcb);
+      watchRetransmissions(tcb, false);
       tellReduced(tcb);
     }
     tcb.recover = tcb.sndNxt.minus(1);
@@ -60,6 +69,7 @@ export function congestionEchoed(tcb: Tcb): void {
     startRtx(tcb);
   }
   reduceForEcho(tcb);
+  forgetRetransmissions(tcb);
   tcb.caState = CA_CWR;
   tcb.recover = tcb.sndNxt.minus(1);
   tellReduced(tcb);
@@ -70,9 +80,28 @@ export function limitedTransmit(tcb: Tcb): u32 {
   return tcb.caState == CA_DISORDER ? min(tcb.dupAcks, DUP_ACK_THRESHOLD - 1) * tcb.sndMss : 0;
 }
 
+/** Whether what was lost, by all that was known, was late (RFC 3522, RFC 5682): then all is as it was before. */
+function undone(tcb: Tcb): bool {
+  if (tcb.caState < CA_RECOVERY) return false;
+  const over = tcb.sndUna > tcb.recover;
+  const spurious = tcb.caState == CA_LOSS && frtoAcked(tcb, true);
+  if (!spurious && !isFirstCopys(tcb)) return false;
+  if (spurious) count(CNT_TCP_SPURIOUS_RTOS);
+  if (tcb.caState == CA_LOSS) count(CNT_TCP_LOSS_UNDO);
+  else count(over ? CNT_TCP_FULL_UNDO : CNT_TCP_PARTIAL_UNDO);
+  // Inflated by duplicate ACKs or deflated, it is not what the reduction left.
+  tcb.cwnd = min(tcb.cwnd, tcb.ssthresh);
+  undoReduction(tcb);
+  tcb.caState = CA_OPEN;
+  tcb.rexmitOne = 0;
+  return true;
+}
+
 /** `acked` octets are newly acknowledged; SND.UNA has moved already. */
 export function newlyAcked(tcb: Tcb, acked: u32): void {
-  if (tcb.caState == CA_RECOVERY) {
+  if (undone(tcb)) {
+    // The window is where it was, and grows with the next ACK.
+  } else if (tcb.caState == CA_RECOVERY) {
     const mss: u32 = tcb.sndMss;
     if (tcb.sndUna > tcb.recover) {
       // §3.2 step 3, full acknowledgment, option 1: no burst.
@@ -109,6 +138,7 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
 export function resendAll(tcb: Tcb): void {
   if (tcb.flightSize == 0 || tcb.sndUna == tcb.iss) return;
   if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  forgetRetransmissions(tcb);
   if (isScored(tcb)) markAll(tcb);
   tcb.caState = CA_LOSS;
   tcb.recover = tcb.sndNxt.minus(1);
@@ -123,8 +153,10 @@ export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
   if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
     reduceForTimeout(tcb);
+    watchRetransmissions(tcb, true);
     tellReduced(tcb);
   }
+  beginFrto(tcb);
   tcb.cwnd = tcb.sndMss;
   if (isScored(tcb)) {
     timeoutScored(tcb);

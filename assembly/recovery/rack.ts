@@ -8,18 +8,33 @@ import { Seq } from "../seq.ts";
 import {
   CNT_TCP_DSACK_IGNORED,
   CNT_TCP_DSACK_RECV,
+  CNT_TCP_DSACK_UNDO,
+  CNT_TCP_FULL_UNDO,
   CNT_TCP_LOSS_PROBE_RECOVERY,
+  CNT_TCP_LOSS_UNDO,
+  CNT_TCP_PARTIAL_UNDO,
   CNT_TCP_SACK_DISCARD,
   CNT_TCP_SACK_RECOVERY,
   CNT_TCP_SACK_RENEGING,
   CNT_TCP_SACK_REORDER,
+  CNT_TCP_SPURIOUS_RTOS,
 } from "../shared/counters.ts";
 import { Tcb } from "../tcb.ts";
 import { Micros, now } from "../time.ts";
 import { armRtx } from "../timers.ts";
+import { isEchoOlder } from "../timestamps.ts";
+import { endFrto, frtoScored } from "./frto.ts";
 import { CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY } from "./newreno.ts";
 import { beginReduction, reduce } from "./prr.ts";
 import { EVER_RESENT, LOST, NONE, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
+import {
+  allCameTwice,
+  cameTwiceThere,
+  forgetRetransmissions,
+  isFirstCopys,
+  undoReduction,
+  watchRetransmissions,
+} from "./spurious.ts";
 import { probeAnswered } from "./tlp.ts";
 
 // RACK, RFC 8985 §6: a segment is lost when one sent sufficiently later has arrived. SACK blocks by RFC 2018 and 2883;
@@ -39,6 +54,11 @@ let newlyLost: bool = false;
 let lateFrom: Seq = Seq.of(0);
 let late: bool = false;
 let sawDsack: bool = false;
+/** Something has arrived beyond a hole; and something that was sent once, and was in flight when the timer expired. */
+let sacked: bool = false;
+let original: bool = false;
+/** The window was taken back to where it was: it grows with the next ACK. */
+let undone: bool = false;
 
 function sentAfter(at1: Micros, end1: Seq, at2: Micros, end2: Seq): bool {
   return at1 > at2 || (at1 == at2 && end1 > end2);
@@ -47,8 +67,8 @@ function sentAfter(at1: Micros, end1: Seq, at2: Micros, end2: Seq): bool {
 /** §6.2 step 2: what has arrived was sent at `record.sentAt`. */
 function advance(tcb: Tcb, board: Scoreboard, record: Sent): void {
   const rtt = u32(min(now - record.sentAt, 4294967295.0));
-  // It may have been the first copy that arrived: sooner than any round trip.
-  if (record.has(EVER_RESENT) && rtt < tcb.rttMin) return;
+  // It may have been the first copy that arrived: sooner than any round trip, or by the echo.
+  if (record.has(EVER_RESENT) && (rtt < tcb.rttMin || isEchoOlder(tcb, record.sentAt))) return;
   board.rackRtt = rtt;
   board.rackKnown = 1;
   if (sentAfter(record.sentAt, record.end, board.rackSentAt, board.rackEnd)) {
@@ -66,14 +86,15 @@ function delivered(tcb: Tcb, board: Scoreboard, record: Sent): void {
     if (!late || record.start < lateFrom) lateFrom = record.start;
     late = true;
   }
+  if (!record.has(EVER_RESENT) && record.end.minus(1) <= tcb.recover) original = true;
   if (record.has(LOST)) board.lostOctets -= length;
   if (record.has(RESENT)) board.resentOctets -= length;
   newlyDelivered += length;
   advance(tcb, board, record);
 }
 
-/** The cumulative acknowledgment has moved to SND.UNA. */
-function takeCumulative(tcb: Tcb, board: Scoreboard): void {
+/** The cumulative acknowledgment has moved from `before` to SND.UNA. */
+function takeCumulative(tcb: Tcb, board: Scoreboard, before: Seq): void {
   const una = tcb.sndUna;
   while (!board.isEmpty) {
     const record = board.sent(board.first);
@@ -87,7 +108,7 @@ function takeCumulative(tcb: Tcb, board: Scoreboard): void {
     } else delivered(tcb, board, record);
     board.shift();
   }
-  if (board.runs.count) board.runs.take(una, una);
+  if (board.runs.count) board.runs.take(before, una);
   if (una > board.fack) board.fack = una;
 }
 
@@ -141,6 +162,8 @@ function takeDuplicate(tcb: Tcb, board: Scoreboard, start: Seq, end: Seq, before
   count(CNT_TCP_DSACK_RECV);
   sawDsack = true;
   board.dsackDups++;
+  if (end <= tcb.sndUna || board.sent(board.find(start)).has(EVER_RESENT))
+    cameTwiceThere(tcb, end.since(start), end);
   board.reorderingSeen = 1;
   if (tcb.sndUna >= board.dsackRound) {
     board.dsackRound = tcb.sndNxt;
@@ -175,6 +198,7 @@ function markRange(tcb: Tcb, board: Scoreboard, from: Seq, end: Seq): void {
     if (record.end > end) break;
     if (record.has(SACKED) || record.start < from) continue;
     delivered(tcb, board, record);
+    sacked = true;
     record.flags = (record.flags | SACKED) & ~(LOST | RESENT);
     board.sackedOctets += record.length;
     board.sackedCount++;
@@ -182,9 +206,14 @@ function markRange(tcb: Tcb, board: Scoreboard, from: Seq, end: Seq): void {
   }
 }
 
-/** §6.2 step 3, and the degree of it as Linux's tcp_reordering counts it. */
+/** §6.2 step 3: what came late was sent once. */
+function noteLate(tcb: Tcb, board: Scoreboard): void {
+  if (late) noteReordering(tcb, board);
+}
+
+/** Something from `lateFrom` on was late; the degree of it as Linux's tcp_reordering counts it. */
 function noteReordering(tcb: Tcb, board: Scoreboard): void {
-  if (!late || lateFrom >= board.fack) return;
+  if (lateFrom >= board.fack) return;
   board.reorderingSeen = 1;
   const degree = (board.fack.since(lateFrom) + tcb.sndMss - 1) / tcb.sndMss;
   if (degree > board.reordering) board.reordering = min(degree, REORDERING_MAX);
@@ -199,17 +228,22 @@ function reoWnd(tcb: Tcb, board: Scoreboard): f64 {
   return min((f64(tcb.rttMin) / 4) * board.reoWndMult, tcb.srtt);
 }
 
-function markLost(board: Scoreboard, record: Sent): void {
+function markLost(board: Scoreboard, index: u32, record: Sent): void {
   if (record.has(RESENT)) board.resentOctets -= record.length;
   if (!record.has(LOST)) board.lostOctets += record.length;
+  const waits = record.has(LOST) && !record.has(RESENT);
   record.flags = (record.flags | LOST) & ~RESENT;
-  if (record.linked) board.unlink(record);
   newlyLost = true;
+  if (waits) return;
+  if (record.linked) board.unlink(record);
+  board.wait(index, record);
 }
 
-/** §6.2 step 5: mark what is lost by now; returns in how many microseconds to look again, 0 for not at all. */
+/**
+ * §6.2 step 5: mark what is lost by now; returns in how many microseconds to look again, 0 for not at all. That is when the
+ * first of the rest will be lost, where the RFC has the last: so nothing behind it, which was sent later, is looked at.
+ */
 function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
-  let timeout: f64 = 0;
   if (!board.rackKnown) return 0;
   const window = reoWnd(tcb, board);
   let index = board.oldest;
@@ -220,13 +254,11 @@ function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
     if (record.has(RESENT) && record.sentAt == board.rackSentAt && !board.rackResent) break;
     const later = record.later;
     const left = record.sentAt + f64(board.rackRtt) + window - now;
-    if (left <= 0) {
-      markLost(board, record);
-      if (index - board.first < board.hint - board.first) board.hint = index;
-    } else timeout = max(timeout, left);
+    if (left > 0) return left;
+    markLost(board, index, record);
     index = later;
   }
-  return timeout;
+  return 0;
 }
 
 /** Begin to make good what is lost (RFC 6675 §5, RFC 6937). An echo of congestion may have reduced the window already. */
@@ -234,6 +266,7 @@ function enterRecovery(tcb: Tcb, board: Scoreboard): void {
   if (tcb.caState != CA_CWR) {
     board.recoverFs = tcb.cwnd;
     reduceForLoss(tcb);
+    watchRetransmissions(tcb, false);
     tellReduced(tcb);
   } else board.recoverFs = max(tcb.cwnd, tcb.ssthresh);
   tcb.caState = CA_RECOVERY;
@@ -246,8 +279,67 @@ function enterRecovery(tcb: Tcb, board: Scoreboard): void {
 /** All that was in flight when it began has arrived. */
 function leaveRecovery(tcb: Tcb, board: Scoreboard): void {
   if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  if (allCameTwice(tcb) || isFirstCopys(tcb)) takeBack(tcb, board, CNT_TCP_FULL_UNDO);
+  else if (board.reoWndPersist && --board.reoWndPersist == 0) board.reoWndMult = 1;
+  endFrto(tcb);
   tcb.caState = CA_OPEN;
-  if (board.reoWndPersist && --board.reoWndPersist == 0) board.reoWndMult = 1;
+}
+
+/** What was sent again need not have been: as if there had been no loss. `counter` says how that was found. */
+function takeBack(tcb: Tcb, board: Scoreboard, counter: usize): void {
+  undoReduction(tcb);
+  count(counter);
+  undone = true;
+  tcb.caState = board.sackedCount ? CA_DISORDER : CA_OPEN;
+}
+
+/** The timeout was for nothing: what it took for lost is late. */
+function takeBackTimeout(tcb: Tcb, board: Scoreboard): void {
+  for (let index = board.first; index != board.next; index++) {
+    const record = board.sent(index);
+    if (!record.has(RESENT)) continue;
+    // Both copies are in flight now.
+    record.flags &= ~LOST;
+    board.lostOctets -= record.length;
+  }
+  board.forgive();
+  takeBack(tcb, board, CNT_TCP_LOSS_UNDO);
+}
+
+/**
+ * A hole was filled by the segment that was late, not by the one that was sent in its place: so may the others be. As soon
+ * as nothing is in flight a second time that is believed (Linux's tcp_try_undo_partial).
+ */
+function partialUndo(tcb: Tcb, board: Scoreboard, before: Seq): void {
+  lateFrom = before;
+  noteReordering(tcb, board);
+  if (board.resentOctets) return;
+  board.forgive();
+  takeBack(tcb, board, CNT_TCP_PARTIAL_UNDO);
+}
+
+/** All that was sent again came twice. */
+function duplicateUndo(tcb: Tcb, board: Scoreboard): void {
+  board.reoWndPersist = REO_WND_PERSIST;
+  takeBack(tcb, board, CNT_TCP_DSACK_UNDO);
+}
+
+/** What the ACK means for what goes on. What ends ends before anything else begins. */
+function settle(tcb: Tcb, board: Scoreboard, acked: u32, before: Seq): void {
+  const over = acked != 0 && tcb.sndUna > tcb.recover;
+  if (tcb.caState == CA_LOSS) {
+    if (acked && (allCameTwice(tcb) || isFirstCopys(tcb))) takeBackTimeout(tcb, board);
+    else if (frtoScored(tcb, acked != 0, original, sacked)) {
+      count(CNT_TCP_SPURIOUS_RTOS);
+      takeBackTimeout(tcb, board);
+    } else if (over) leaveRecovery(tcb, board);
+    return;
+  }
+  if (tcb.caState == CA_RECOVERY) {
+    if (over) leaveRecovery(tcb, board);
+    else if (acked && isFirstCopys(tcb)) partialUndo(tcb, board, before);
+  } else if (tcb.caState == CA_CWR && over) tcb.caState = CA_OPEN;
+  if (sawDsack && allCameTwice(tcb)) duplicateUndo(tcb, board);
 }
 
 /**
@@ -260,17 +352,16 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   newlyLost = false;
   late = false;
   sawDsack = false;
-  if (acked) takeCumulative(tcb, board);
+  sacked = false;
+  original = false;
+  undone = false;
+  if (acked) takeCumulative(tcb, board, before);
   if (segment.sackBlocks) takeBlocks(tcb, board, before);
   if (newlyDelivered) roundTrip(tcb, board.rackRtt);
-  noteReordering(tcb, board);
+  noteLate(tcb, board);
   board.delivered += newlyDelivered;
   if (board.tlpOut && probeAnswered(tcb, board, sawDsack, newlyDelivered != 0)) reduceForProbe(tcb);
-  // What ends ends before anything else begins.
-  if (acked && tcb.sndUna > tcb.recover) {
-    if (tcb.caState >= CA_RECOVERY) leaveRecovery(tcb, board);
-    else if (tcb.caState == CA_CWR) tcb.caState = CA_OPEN;
-  }
+  settle(tcb, board, acked, before);
   const timeout = board.isEmpty ? 0 : detectLosses(tcb, board);
   react(tcb, board, acked);
   if (board.isEmpty) board.clear();
@@ -282,6 +373,7 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
 function reduceForProbe(tcb: Tcb): void {
   if (tcb.caState > CA_DISORDER) return;
   reduceForLoss(tcb);
+  forgetRetransmissions(tcb);
   tellReduced(tcb);
   tcb.cwnd = tcb.ssthresh;
   count(CNT_TCP_LOSS_PROBE_RECOVERY);
@@ -304,7 +396,7 @@ function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
   if (acked) {
     // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
     if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
-    windowAcked(tcb, newlyDelivered);
+    if (!undone) windowAcked(tcb, newlyDelivered);
   }
 }
 
@@ -339,9 +431,8 @@ export function timeoutScored(tcb: Tcb): void {
   for (let index = board.first; index != board.next; index++) {
     const record = board.sent(index);
     if (record.has(SACKED) || (record.has(LOST) && !record.has(RESENT))) continue;
-    if (index == board.first || record.sentAt <= horizon) markLost(board, record);
+    if (index == board.first || record.sentAt <= horizon) markLost(board, index, record);
   }
-  board.hint = board.first;
 }
 
 /** All in flight is to be sent again, smaller, for no fault of the path's capacity. */
@@ -349,9 +440,8 @@ export function markAll(tcb: Tcb): void {
   const board = scoreboard(tcb);
   for (let index = board.first; index != board.next; index++) {
     const record = board.sent(index);
-    if (!record.has(SACKED)) markLost(board, record);
+    if (!record.has(SACKED)) markLost(board, index, record);
   }
-  board.hint = board.first;
 }
 
 function forgetSacks(board: Scoreboard): void {
@@ -369,16 +459,7 @@ function forgetSacks(board: Scoreboard): void {
 
 /** Index of the next record to be sent again, NONE when none waits. */
 export function nextLost(board: Scoreboard): u32 {
-  if (board.lostOctets == 0) return NONE;
-  for (let index = board.hint; index != board.next; index++) {
-    const record = board.sent(index);
-    if (record.has(LOST) && !record.has(RESENT)) {
-      board.hint = index;
-      return index;
-    }
-  }
-  board.hint = board.next;
-  return NONE;
+  return board.waiting;
 }
 
 /** The record was sent again. */

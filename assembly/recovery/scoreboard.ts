@@ -26,6 +26,10 @@ export const LOST: u32 = 2;
 export const RESENT: u32 = 4;
 export const EVER_RESENT: u32 = 8;
 
+/** Sent.linked. */
+const IN_FLIGHT: u32 = 1;
+const WAITING: u32 = 2;
+
 /** No record. */
 export const NONE: u32 = 0xffffffff;
 
@@ -43,7 +47,7 @@ export class Sent {
   later: u32;
   earlier: u32;
   flags: u32;
-  /** Whether it stands in that order: what is lost does not, until it is sent again. */
+  /** Which list it stands in: IN_FLIGHT in that order, WAITING for its turn to be sent again, or 0 for none. */
   linked: u32;
 
   @inline get length(): u32 {
@@ -78,8 +82,8 @@ export class Scoreboard {
   /** Ends of the list in the order of sending. */
   oldest: u32;
   newest: u32;
-  /** No record before this one waits to be sent again. */
-  hint: u32;
+  /** The first of those that wait to be sent again. */
+  waiting: u32;
   /** Octets that have left the network, by ACK or SACK. */
   delivered: f64;
 
@@ -111,6 +115,9 @@ export class Scoreboard {
   prrOut: u32;
   recoverFs: u32;
   dsackDups: u32;
+  /** The last of those that wait to be sent again, and the one that was put there last. */
+  lastWaiting: u32;
+  private put: u32;
 
   @inline static at(annex: usize): Scoreboard {
     return changetype<Scoreboard>(annex + ANNEX_RECOVERY);
@@ -155,13 +162,12 @@ export class Scoreboard {
     this.first = index + 1;
     const next = Seq.of((index + 1) << SHIFT);
     if ((next.u32 & (BLOCK_SIZE - 1)) == 0) this.records.trim(Seq.of(index << SHIFT), next);
-    if (this.hint - this.first > 0x7fffffff) this.hint = this.first;
     if (this.isEmpty) this.records.clear();
   }
 
   /** Put a record at the end of the order of sending. */
   link(index: u32, record: Sent): void {
-    record.linked = 1;
+    record.linked = IN_FLIGHT;
     record.later = NONE;
     record.earlier = this.newest;
     if (this.newest == NONE) this.oldest = index;
@@ -169,11 +175,62 @@ export class Scoreboard {
     this.newest = index;
   }
 
+  /** Put a record that was taken for lost back where it was in that order: what is lost was sent before all the rest. */
+  private linkFirst(index: u32, record: Sent): void {
+    record.linked = IN_FLIGHT;
+    record.earlier = NONE;
+    record.later = this.oldest;
+    if (this.oldest == NONE) this.newest = index;
+    else this.sent(this.oldest).earlier = index;
+    this.oldest = index;
+  }
+
+  /**
+   * Have a record wait to be sent again, in the order of sequence numbers as far as that is had at once: behind the last
+   * one, before the first, or behind the one before it in the same pass. Nothing is searched for, however many wait.
+   */
+  wait(index: u32, record: Sent): void {
+    let earlier = this.lastWaiting;
+    if (earlier != NONE && this.isBefore(index, earlier)) {
+      if (this.isBefore(index, this.waiting)) earlier = NONE;
+      else if (this.put != NONE && this.isBefore(this.put, index)) earlier = this.put;
+    }
+    const later = earlier == NONE ? this.waiting : this.sent(earlier).later;
+    record.linked = WAITING;
+    record.earlier = earlier;
+    record.later = later;
+    if (earlier == NONE) this.waiting = index;
+    else this.sent(earlier).later = index;
+    if (later == NONE) this.lastWaiting = index;
+    else this.sent(later).earlier = index;
+    this.put = index;
+  }
+
+  @inline private isBefore(index: u32, other: u32): bool {
+    return index - this.first < other - this.first;
+  }
+
+  /** Nothing that waits to be sent again is lost after all. */
+  forgive(): void {
+    for (let index = this.lastWaiting; index != NONE; index = this.lastWaiting) {
+      const record = this.sent(index);
+      record.flags &= ~LOST;
+      this.lostOctets -= record.length;
+      this.unlink(record);
+      this.linkFirst(index, record);
+    }
+  }
+
+  /** Take a record out of the list it stands in. */
   unlink(record: Sent): void {
-    if (record.earlier == NONE) this.oldest = record.later;
-    else this.sent(record.earlier).later = record.later;
-    if (record.later == NONE) this.newest = record.earlier;
-    else this.sent(record.later).earlier = record.earlier;
+    const waits = record.linked == WAITING;
+    if (waits && this.put != NONE && this.sent(this.put) == record) this.put = NONE;
+    if (record.earlier != NONE) this.sent(record.earlier).later = record.later;
+    else if (waits) this.waiting = record.later;
+    else this.oldest = record.later;
+    if (record.later != NONE) this.sent(record.later).earlier = record.earlier;
+    else if (waits) this.lastWaiting = record.earlier;
+    else this.newest = record.earlier;
     record.linked = 0;
   }
 
@@ -194,9 +251,11 @@ export class Scoreboard {
     this.records.clear();
     this.runs.clear();
     this.first = this.next;
-    this.hint = this.next;
     this.oldest = NONE;
     this.newest = NONE;
+    this.waiting = NONE;
+    this.lastWaiting = NONE;
+    this.put = NONE;
     this.sackedOctets = 0;
     this.lostOctets = 0;
     this.resentOctets = 0;

@@ -16,6 +16,7 @@ import { ACK, FIN, PSH, SYN, TCP_HEADER, URG } from "../packet/segment.ts";
 import { widenPath } from "../path.ts";
 import { nextOutput, wantOutput, wantOutputFirst } from "../queues.ts";
 import { recordLeft } from "../records.ts";
+import { awaitsFrto, frtoRoom, isFrtoPending } from "../recovery/frto.ts";
 import { CA_LOSS, CA_RECOVERY, limitedTransmit } from "../recovery/newreno.ts";
 import { nextLost, REORDERING, resent } from "../recovery/rack.ts";
 import {
@@ -27,6 +28,7 @@ import {
   Scoreboard,
   scoreboard,
 } from "../recovery/scoreboard.ts";
+import { retransmissionSent } from "../recovery/spurious.ts";
 import { probeSent, startRecoveryTimer } from "../recovery/tlp.ts";
 import { currentRto, startTiming, stopTiming } from "../rtt.ts";
 import { sackLength, writeSack } from "../sack.ts";
@@ -260,7 +262,7 @@ function retransmit(tcb: Tcb): bool {
     if (tcb.flightSize && tcb.sndWnd && retransmitAt(tcb, tcb.sndUna) < 0) return false;
     tcb.rexmitOne = 0;
   }
-  if (tcb.caState != CA_LOSS || tcb.sndWnd == 0) return true;
+  if (tcb.caState != CA_LOSS || tcb.sndWnd == 0 || awaitsFrto(tcb)) return true;
   const end = tcb.sndUna.plus(min(tcb.cwnd, tcb.sndWnd));
   while (tcb.rexmitNxt <= tcb.recover && tcb.rexmitNxt < end) {
     const sent = retransmitAt(tcb, tcb.rexmitNxt);
@@ -279,7 +281,7 @@ function resendLost(tcb: Tcb): bool {
     if (!board.isEmpty && tcb.sndWnd && !sendLossProbe(tcb, board)) return false;
     tcb.rexmitOne = 0;
   }
-  if (tcb.sndWnd == 0) return true;
+  if (tcb.sndWnd == 0 || awaitsFrto(tcb)) return true;
   for (let index = nextLost(board); index != NONE; index = nextLost(board)) {
     const record = board.sent(index);
     if (pipe(tcb) + min<u32>(record.length, tcb.sndMss) > tcb.cwnd) break;
@@ -333,6 +335,7 @@ function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
   stopTiming(tcb);
+  retransmissionSent(tcb);
   count(CNT_RETRANS_SEGS);
   tcb.totalRetrans++;
   tcb.bytesRetrans += length;
@@ -344,6 +347,7 @@ function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
 function usable(tcb: Tcb): u32 {
   const flight = tcb.flightSize;
   if (tcb.sndWnd <= flight) return 0;
+  if (isFrtoPending(tcb)) return min(frtoRoom(tcb), tcb.sndWnd - flight);
   const flying = pipe(tcb);
   const allowed = isScored(tcb) ? tcb.cwnd : tcb.cwnd + limitedTransmit(tcb);
   return allowed > flying ? min(allowed - flying, tcb.sndWnd - flight) : 0;
@@ -356,8 +360,11 @@ function sendNew(tcb: Tcb): bool {
     if (tcb.flightSize == 0 && tcb.rtxAt == NEVER) startRtx(tcb);
     return true;
   }
-  // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost.
-  if (isScored(tcb)) {
+  // After a timeout the old comes before the new: everything beyond rexmitNxt counts as lost. But not while F-RTO asks.
+  const asks = tcb.caState == CA_LOSS && isFrtoPending(tcb);
+  if (asks) {
+    // Whatever there is, small or not.
+  } else if (isScored(tcb)) {
     if (tcb.caState == CA_LOSS && nextLost(scoreboard(tcb)) != NONE) return true;
   } else if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
   if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
@@ -373,7 +380,7 @@ function sendNew(tcb: Tcb): bool {
     const rest = unsent - length;
     // Only the last record may yet grow: nothing before it waits for being small.
     const record = length == limit && length < mss && rest != 0;
-    if (length < mss && !record && !worthSending(tcb, length, unsent)) break;
+    if (length < mss && !record && !asks && !worthSending(tcb, length, unsent)) break;
     room -= length;
     // Where a burst ends for want of a window the peer need not wait for more (as Linux's large segments end).
     const ends = record || (unsent != all && room < min(rest, mss));

@@ -1,5 +1,11 @@
-// A TCB's annex: a slot of its own for what idle connections do without. The first octets tell slots apart; behind them
-// each file has its own part, at zero when the annex is taken.
+// A TCB's annex: a slot of its own for what idle connections do without. Octets 32 to 63 tell slots apart and link free ones;
+// around them each file has its own part, at zero when the annex is taken.
+
+/** What was sent again, and whether it had to be: recovery/spurious.ts. */
+export const ANNEX_SPURIOUS = 0;
+export const ANNEX_SPURIOUS_BYTES = 32;
+export const SPURIOUS_ADAPT = 23;
+export const SPURIOUS_FRTO = 24;
 
 /** Source route: source-route.ts. */
 export const ANNEX_ROUTE = 64;

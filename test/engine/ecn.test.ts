@@ -278,6 +278,24 @@ describe("ECN, the sender", () => {
     peer.expectWithin(connection.info().rto / 1000 - 50, { seq: end, text: 1460 });
   });
 
+  it("a reduction that was for nothing is not told of, and one for an echo is no reduction for nothing", async () => {
+    for (const echoed of [false, true]) {
+      const { peer, connection, engine } = await willing({}, { options: { mss: 1460, sackPermitted: true } });
+      connection.write(randomOctets(60_000, 1));
+      expect(peer.take().length).toBe(10);
+      peer.wait(100);
+      const flags = echoed ? "AE" : "A";
+      const sack: [number, number][] = [[1461, 5841]];
+      peer.send({ flags, seq: 1, ack: 1, options: { sack } });
+      expect(peer.take().map(({ seq }) => seq)).toContain(1);
+      peer.send({ seq: 1, ack: 5841, options: { sack: [[1, 1461]] } });
+      expect(engine.counters().TCPDSACKUndo).toBe(echoed ? 0 : 1);
+      expect(connection.info().sndCwnd >= 10).toBe(!echoed);
+      peer.send({ seq: 1, ack: 14_601 });
+      expect(peer.take().some(reduced)).toBe(echoed);
+    }
+  });
+
   it("a loss is told of by CWR too", async () => {
     const { peer } = await flying();
     for (let i = 0; i < 3; i++) peer.send({ seq: 1, ack: 1 });

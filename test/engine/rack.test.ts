@@ -1,49 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { EngineOptions } from "../../bindings/types.ts";
-import { makeEngine } from "../support/engine.ts";
-import { Peer, type Sent } from "../support/peer.ts";
+import { at, flight, MSS, RTT, tenInFlight } from "../support/flight.ts";
 import { randomOctets } from "../support/random.ts";
 
-// Recovery with a peer that tells of holes: RFC 2018, 2883, 6675 as RFC 8985 and 6937 have it. Segments are 1,000 octets
-// long; segment n is the octets from 1 + 1000 (n - 1) on; the round trip is 100 ms.
-
-const MSS = 1000;
-const RTT = 100;
-const at = (n: number) => 1 + MSS * (n - 1);
-
-async function flight(
-  segments: number,
-  settings: EngineOptions["settings"] = {},
-  options: Sent["options"] = {},
-) {
-  const engine = await makeEngine({
-    settings: { tcpTimestamps: 0, tcpCongestionControl: "newreno", ...settings },
-  });
-  const listener = engine.listen({ port: 80 });
-  const peer = new Peer(engine);
-  peer.send({ flags: "S", seq: 0, options: { mss: MSS, ws: 7, sackPermitted: true, ...options } });
-  peer.expect({ flags: "SA" });
-  peer.wait(RTT);
-  peer.send({ flags: "A", seq: 1, ack: 1, window: 60_000 });
-  const connection = listener.accept()!;
-  peer.eventTypes();
-  connection.write(randomOctets(MSS * segments, 1));
-  const sent = () => peer.take().map(({ seq, text }) => (seq - 1) / MSS + (text.length ? 1 : 0.5));
-  /** An ACK up to segment `next`, with blocks of whole segments, each [first, last]. */
-  const ack = (next: number, ...blocks: [number, number][]) => {
-    const sack = blocks.map(([first, last]): [number, number] => [at(first), at(last + 1)]);
-    peer.send({ seq: 1, ack: at(next), window: 60_000, options: sack.length ? { sack } : {} });
-  };
-  return { engine, peer, connection, sent, ack };
-}
-
-/** Ten segments in flight and a round trip ago, more written. */
-async function tenInFlight(more = 20, settings: EngineOptions["settings"] = {}) {
-  const all = await flight(10 + more, settings);
-  expect(all.sent()).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-  all.peer.wait(RTT);
-  return all;
-}
+// Recovery with a peer that tells of holes: RFC 2018, 2883, 6675 as RFC 8985 and 6937 have it.
 
 describe("the scoreboard", () => {
   it("[2018-7] [6675-1] [6675-2] [6675-4] [6675-11] [8985-4] sends the hole again at the third segment beyond it, and no other", async () => {
@@ -262,6 +221,23 @@ describe("RACK", () => {
     expect(sent().filter((n) => n <= 10)).toEqual([]);
   });
 
+  it("[8985-2] nor from one whose ACK echoes the original", async () => {
+    for (const original of [true, false]) {
+      const { sent, ack, answer, stamps, peer } = await tenInFlight(
+        10,
+        { tcpTimestamps: 1 },
+        { ts: [500, 0] },
+      );
+      peer.wait(1);
+      ack(1, [2, 4]);
+      expect(sent()[0]).toBe(1);
+      // As long as a round trip after the copy was sent; the echo says which of the two it was.
+      peer.wait(RTT);
+      answer(2, (original ? stamps.first : stamps.last).get(1), [2, 4]);
+      expect(sent().includes(5)).toBe(!original);
+    }
+  });
+
   it("[8985-8] at a timeout only what was sent as long ago is lost", async () => {
     const { peer, sent, ack, connection } = await flight(1, { tcpEarlyRetrans: 0 });
     sent();
@@ -285,7 +261,7 @@ describe("RACK", () => {
   });
 
   it("[6675-9] no recovery begins within what a timeout began with", async () => {
-    const { peer, sent, ack, connection } = await tenInFlight(20, { tcpEarlyRetrans: 0 });
+    const { peer, sent, ack, connection } = await tenInFlight(20, { tcpEarlyRetrans: 0, tcpFrto: 0 });
     peer.wait(300);
     expect(sent()).toEqual([1]);
     const { sndSsthresh } = connection.info();
