@@ -11,5 +11,6 @@ export * from "./packet";
 export * from "./reassembly";
 export * from "./repeat";
 export * from "./rtt";
+export * from "./scoreboard";
 export * from "./seq";
 export * from "./stream";
