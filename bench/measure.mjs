@@ -12,6 +12,7 @@ import { median, uncertainty } from "./statistics.mjs";
  * @property {number} [limit] most it may take, as a multiple of the reference
  * @property {() => void} check throws when the result is wrong
  * @property {() => void} run
+ * @property {() => void} [prepare] called before each `run`, whose time does not count
  *
  * @typedef {object} Plan
  * @property {readonly [number, number]} rounds fewest and most
@@ -39,11 +40,12 @@ function check(benchmarks) {
 }
 
 /** Run until it gets no faster, `most` milliseconds at most. */
-function warmUp({ run }, most) {
+function warmUp({ run, prepare }, most) {
   const end = cpuTime() + most;
   let before = Number.POSITIVE_INFINITY;
   while (cpuTime() < end) {
     const times = Array.from({ length: RUNS }, () => {
+      prepare?.();
       const start = cpuTime();
       run();
       return cpuTime() - start;
@@ -55,9 +57,9 @@ function warmUp({ run }, most) {
 }
 
 /** Nanoseconds per operation: the median of the runs that fit into `time`. */
-async function sample({ run, count }, time) {
+async function sample({ run, prepare, count }, time) {
   const bench = new Bench({ now: cpuTime, time, iterations: 5, warmup: false, throws: true });
-  bench.add("run", run);
+  bench.add("run", run, prepare ? { beforeEach: prepare } : {});
   await bench.run();
   return (bench.tasks[0].result.latency.p50 * 1e6) / count;
 }

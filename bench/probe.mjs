@@ -7,7 +7,7 @@ import { compile } from "../scripts/wasm.mjs";
 const PAGES = 16;
 
 /** An instance with memory of its own; `shared` chooses the target. */
-export async function loadProbe(shared) {
+export async function loadProbe(shared, pages = PAGES) {
   const target = shared ? "release" : "release-unshared";
   const name = `probe-${target}`;
   const path = join(root, "build", `${name}.wasm`);
@@ -18,7 +18,7 @@ export async function loadProbe(shared) {
     await compile({ name, entry: "test/probe/index.ts", target, embed: false });
     writeFileSync(stampPath, stamp);
   }
-  const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared });
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
   const abort = () => {
     throw new Error(`${name} trapped`);
   };

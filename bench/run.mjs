@@ -1,4 +1,4 @@
-// npm run bench -- [micro] [bulk] [memory] [--check] [--json FILE] [--rounds N] [--quick]
+// npm run bench -- [micro] [attack] [bulk] [memory] [--check] [--json FILE] [--rounds N] [--quick]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { buildFloor } from "./floor.mjs";
@@ -12,6 +12,7 @@ before it is timed. Times are medians, in nanoseconds of processor time per oper
 
 Groups (default: all)
   micro        checksum, MD5, hashes and copies by themselves
+  attack       ACKs with the worst SACK blocks beside ordinary ones
   bulk         two engines in one thread, from application to application
   memory       what is left of 1 GiB through pipe() and of 10,000 connections
 
@@ -28,6 +29,7 @@ const ROUNDS = [7, 25];
 /** Loaded when chosen: `bulk` and `memory` need dist/, `micro` does not. */
 const groups = {
   micro: async (plan, progress) => measure(await (await import("./micro.mjs")).micro(), plan, progress),
+  attack: async (plan, progress) => measure(await (await import("./attack.mjs")).attack(), plan, progress),
   bulk: async (plan, progress) =>
     measure(await (await import("./bulk.mjs")).bulk(), { ...plan, time: plan.time * 5 }, progress),
   memory: async ({ quick }, progress) => (await import("./memory.mjs")).memory(quick, progress),
