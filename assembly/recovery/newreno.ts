@@ -153,7 +153,8 @@ export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
   if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
     reduceForTimeout(tcb);
-    watchRetransmissions(tcb, true);
+    // What a recovery under way has sent again is watched already.
+    if (tcb.caState != CA_RECOVERY) watchRetransmissions(tcb, true);
     tellReduced(tcb);
   }
   beginFrto(tcb);

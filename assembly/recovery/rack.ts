@@ -162,7 +162,11 @@ function takeDuplicate(tcb: Tcb, board: Scoreboard, start: Seq, end: Seq, before
   count(CNT_TCP_DSACK_RECV);
   sawDsack = true;
   board.dsackDups++;
-  if (end <= tcb.sndUna || board.sent(board.find(start)).has(EVER_RESENT))
+  // Only what was sent again, and no more of it than was (as in Linux): the network makes duplicates, too.
+  if (
+    board.dsackDups <= tcb.totalRetrans &&
+    (end <= tcb.sndUna || board.sent(board.find(start)).has(EVER_RESENT))
+  )
     cameTwiceThere(tcb, end.since(start), end);
   board.reorderingSeen = 1;
   if (tcb.sndUna >= board.dsackRound) {

@@ -10,7 +10,7 @@ import {
 } from "../shared/annex-layout.ts";
 import { Tcb } from "../tcb.ts";
 import { tsValue } from "../timestamps.ts";
-import { CA_LOSS } from "./newreno.ts";
+import { CA_LOSS, CA_RECOVERY } from "./newreno.ts";
 import { isScored, scoreboard } from "./scoreboard.ts";
 
 // Whether what was sent again since the window was reduced had to be. Two things prove that it had not: the peer tells that
@@ -54,11 +54,11 @@ export class Spurious {
 export function watchRetransmissions(tcb: Tcb, timedOut: bool): void {
   if (tcb.annex == 0) return;
   const it = Spurious.of(tcb);
-  // What was sent again before may yet be told of (as in Linux).
+  // What was sent again before may yet be told of, and echoed (as in Linux).
   const resent: u32 = isScored(tcb) ? scoreboard(tcb).resentOctets : 0;
+  if (tcb.caState < CA_RECOVERY && resent == 0) it.stamped = 0;
   it.marker = tcb.sndUna;
-  it.unanswered = resent ? i32(segmentsOf(tcb, resent)) : NONE_SENT;
-  if (resent == 0) it.stamped = 0;
+  it.unanswered = resent ? i32(segmentsOf(tcb, resent)) : it.stamped ? 1 : NONE_SENT;
   it.watching = 1;
   it.timedOut = u8(timedOut);
   if (!timedOut) return;

@@ -1,10 +1,14 @@
 import { describe, expect, it } from "vitest";
+import { makeEngine, seed } from "../support/engine.ts";
 import { RTT, tenInFlight } from "../support/flight.ts";
+import { randomOctets } from "../support/random.ts";
+import { Wire } from "../support/wire.ts";
 
 // F-RTO, RFC 5682: what an ACK after a timeout tells of what was in flight.
 
 const INFINITE = 0x7fffffff;
 const settings = { tcpEarlyRetrans: 0 };
+const BUFFER: [number, number, number] = [4096, 500_000, 500_000];
 
 describe.each([
   ["with SACK", {}],
@@ -150,5 +154,49 @@ describe("F-RTO with SACK", () => {
     expect(connection.unacked).toBe(0);
     expect(new Set(again)).toEqual(new Set([2, 3, 4, 5, 6, 7, 8, 9, 10]));
     expect(engine.counters()).toMatchObject({ TCPSpuriousRTOs: 0, TCPTimeouts: 1 });
+  });
+});
+
+describe("a path that stands still for a second", () => {
+  it("costs neither the window nor what is in flight", async () => {
+    for (const tcpTimestamps of [0, 1]) {
+      const settings = { tcpTimestamps, tcpRmem: BUFFER, tcpWmem: BUFFER };
+      const engine = (n: number) => makeEngine({ addresses: [`192.0.2.${n}`], seed: seed(n), settings });
+      const [a, b] = [await engine(1), await engine(2)];
+      const wire = new Wire(a, b);
+      const listener = b.listen({ port: 80 });
+      const ours = a.connect({ remoteAddress: "192.0.2.2", remotePort: 80 });
+      const chunk = randomOctets(100_000, 1);
+      const into = new Uint8Array(100_000);
+      let theirs: ReturnType<typeof listener.accept>;
+      let end = Infinity;
+      wire.app = () => {
+        if (ours.state === "ESTABLISHED" && wire.now < end) while (ours.write(chunk) > 0);
+        theirs ??= listener.accept();
+        while (theirs && theirs.read(into) > 0);
+      };
+      wire.delay = 20;
+      wire.run(400);
+      const before = ours.info();
+      // Whatever is sent now comes late, and in its order.
+      const opens = wire.now + 1000;
+      wire.rule = ({ now }) => [{ after: Math.max(20, opens - now) }];
+      wire.run(990);
+      expect(ours.info().caState).toBe(4);
+      expect(ours.info().sndCwnd).toBeLessThan(before.sndCwnd / 2);
+      wire.run(200);
+      const after = ours.info();
+      expect(a.counters().TCPTimeouts).toBeGreaterThan(0);
+      expect(a.counters().TCPLossUndo).toBe(1);
+      expect(after.sndCwnd).toBeGreaterThanOrEqual(before.sndCwnd);
+      expect(after.sndSsthresh).toBe(before.sndSsthresh);
+      expect(after.backoff).toBe(0);
+      // The first segment at each timeout, and the probe before.
+      const { TCPTimeouts, TCPLossProbes, RetransSegs } = a.counters();
+      expect(RetransSegs).toBeLessThanOrEqual(TCPTimeouts! + TCPLossProbes!);
+      end = wire.now;
+      wire.run(2000);
+      expect(ours.unacked).toBe(0);
+    }
   });
 });

@@ -62,6 +62,18 @@ describe.each(["newreno", "cubic"] as const)("fast recovery, %s", (tcpCongestion
     expect(connection.info()).toMatchObject({ sndCwnd: 10, sndSsthresh: INFINITE });
   });
 
+  it("nor by duplicates of the network's making", async () => {
+    const { engine, sent, ack } = await tenInFlight(0, settings);
+    ack(1, [2, 4]);
+    expect(sent()).toEqual([1]);
+    // Twice without having been sent twice; and then more duplicates than retransmissions.
+    ack(1, [2, 2], [2, 5]);
+    ack(11);
+    ack(11, [5, 5]);
+    expect(engine.counters().TCPDSACKRecv).toBe(2);
+    expect(undos(engine)).toEqual(NONE);
+  });
+
   it("nor for the end of it alone", async () => {
     const { connection, engine, sent, ack } = await tenInFlight(0, settings);
     ack(1, [2, 4]);
@@ -158,6 +170,23 @@ describe("recovery for a peer without SACK", () => {
       expect(connection.info().sndSsthresh).toBe(first ? INFINITE : 5);
       expect(engine.counters().TCPFullUndo).toBe(first ? 1 : 0);
     }
+  });
+});
+
+describe("a timeout within a recovery, for a peer without SACK", () => {
+  it("is not taken back by the echo of what the recovery had sent again", async () => {
+    const options = { ...TS, sackPermitted: undefined as unknown as true };
+    const { connection, engine, sent, answer, stamps, peer } = await tenInFlight(0, stamped, options);
+    peer.wait(1);
+    for (let i = 0; i < 3; i++) answer(1, stamps.first.get(1));
+    sent();
+    const again = stamps.last.get(1);
+    peer.wait(400);
+    sent();
+    expect(connection.info().caState).toBe(4);
+    answer(2, again);
+    expect(undos(engine)).toEqual(NONE);
+    expect(connection.info().caState).toBe(4);
   });
 });
 
