@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("a run without groups has all of them, and prints each row once", () => {
-  expect(Object.keys(report.groups)).toEqual(["micro", "bulk", "memory"]);
+  expect(Object.keys(report.groups)).toEqual(["micro", "attack", "bulk", "memory"]);
   for (const { rows } of Object.values(report.groups))
     for (const { name, memory } of rows)
       expect(

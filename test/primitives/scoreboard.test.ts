@@ -144,6 +144,18 @@ describe.each(Object.keys(attacks))("SACK, %s", (name) => {
   });
 });
 
+describe("a million segments in flight", () => {
+  it("are more than there are records for: the scoreboard ends, and gives back what it held", async () => {
+    const { call, at } = await flying(1);
+    expect(call.fly!(at, 2 ** 20)).toBe(0);
+    for (let i = 0; i < 3; i++) {
+      const other = call.newSender!(MSS);
+      expect(call.fly!(other, 2 ** 17)).toBe(1);
+      for (let una = 1; una <= 2 ** 17; una <<= 1) call.ackScored!(other, una * MSS, 0);
+    }
+  });
+});
+
 describe("what waits to be sent again", () => {
   it("goes in the order of sequence numbers, and first what was lost again", async () => {
     const side = await flying(64);
