@@ -153,8 +153,7 @@ export function timerExpired(tcb: Tcb): void {
   // ssthresh is set once for a segment, however often its timer expires.
   if (tcb.retransmits == 0 && !(isScored(tcb) && tcb.caState == CA_RECOVERY)) {
     reduceForTimeout(tcb);
-    // What a recovery under way has sent again is watched already.
-    if (tcb.caState != CA_RECOVERY) watchRetransmissions(tcb, true);
+    watchRetransmissions(tcb, true);
     tellReduced(tcb);
   }
   beginFrto(tcb);

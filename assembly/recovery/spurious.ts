@@ -44,6 +44,8 @@ export class Spurious {
   adapt: u8;
   /** Written by frto.ts. */
   frto: u8;
+  /** Where what was sent again ends. */
+  upTo: Seq;
 
   @inline static of(tcb: Tcb): Spurious {
     return changetype<Spurious>(usize(tcb.annex) + ANNEX_SPURIOUS);
@@ -54,10 +56,11 @@ export class Spurious {
 export function watchRetransmissions(tcb: Tcb, timedOut: bool): void {
   if (tcb.annex == 0) return;
   const it = Spurious.of(tcb);
-  // What was sent again before may yet be told of, and echoed (as in Linux).
+  // What was sent again before, as by the recovery that a timeout ends, may yet be told of, and echoed (as in Linux).
   const resent: u32 = isScored(tcb) ? scoreboard(tcb).resentOctets : 0;
   if (tcb.caState < CA_RECOVERY && resent == 0) it.stamped = 0;
   it.marker = tcb.sndUna;
+  it.upTo = resent ? tcb.sndNxt : tcb.sndUna;
   it.unanswered = resent ? i32(segmentsOf(tcb, resent)) : it.stamped ? 1 : NONE_SENT;
   it.watching = 1;
   it.timedOut = u8(timedOut);
@@ -78,21 +81,22 @@ function segmentsOf(tcb: Tcb, octets: u32): u32 {
   return (octets + tcb.sndMss - 1) / tcb.sndMss;
 }
 
-/** A segment with text or FIN is being sent again. */
-export function retransmissionSent(tcb: Tcb): void {
+/** A segment with text or FIN is being sent again; it ends at `end`. */
+export function retransmissionSent(tcb: Tcb, end: Seq): void {
   if (tcb.annex == 0) return;
   const it = Spurious.of(tcb);
   if (!it.watching) return;
   it.unanswered = max(it.unanswered, 0) + 1;
+  if (end > it.upTo) it.upTo = end;
   if (it.stamped) return;
   it.stamped = 1;
   it.stamp = tsValue(tcb);
 }
 
-/** The peer tells that `octets` up to `end`, which were sent again, have come twice. */
+/** The peer tells that `octets` up to `end`, which may have been sent again, have come twice. */
 export function cameTwiceThere(tcb: Tcb, octets: u32, end: Seq): void {
   const it = Spurious.of(tcb);
-  if (!it.watching || it.unanswered <= 0 || end <= it.marker) return;
+  if (!it.watching || it.unanswered <= 0 || end <= it.marker || end > it.upTo) return;
   it.unanswered -= min(it.unanswered, i32(segmentsOf(tcb, octets)));
 }
 

@@ -335,7 +335,7 @@ function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
   stopTiming(tcb);
-  retransmissionSent(tcb);
+  retransmissionSent(tcb, seq.plus(length + u32(fin)));
   count(CNT_RETRANS_SEGS);
   tcb.totalRetrans++;
   tcb.bytesRetrans += length;

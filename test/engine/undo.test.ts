@@ -74,6 +74,19 @@ describe.each(["newreno", "cubic"] as const)("fast recovery, %s", (tcpCongestion
     expect(undos(engine)).toEqual(NONE);
   });
 
+  it("nor by what was sent afterwards", async () => {
+    const { connection, engine, sent, ack, peer } = await tenInFlight(0, settings);
+    ack(1, [2, 4]);
+    expect(sent()).toEqual([1]);
+    ack(11);
+    connection.write(randomOctets(2 * MSS, 2));
+    expect(sent()).toEqual([11, 12]);
+    peer.wait(RTT);
+    ack(13, [12, 12]);
+    expect(engine.counters().TCPDSACKRecv).toBe(1);
+    expect(undos(engine)).toEqual(NONE);
+  });
+
   it("nor for the end of it alone", async () => {
     const { connection, engine, sent, ack } = await tenInFlight(0, settings);
     ack(1, [2, 4]);
