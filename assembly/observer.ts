@@ -42,7 +42,7 @@ import {
   READING_SIDE,
   READING_SLOT,
 } from "./shared/observer-layout.ts";
-import { STREAM_MAX } from "./shared/sizes.ts";
+import { OBSERVED_MAX } from "./shared/sizes.ts";
 import { Tcb } from "./tcb.ts";
 
 // Conversations between others, put together from their packets. A packet is opened by observe(); reading() is then
@@ -379,7 +379,7 @@ function takeAck(other: Direction, ack: Seq): void {
 function takeExtent(conversation: Conversation, mine: Direction, start: Seq): void {
   const end = start.plus(segment.textLength);
   // Strays far ahead say nothing (see `leap`).
-  if (end > mine.high && end.since(mine.next) <= u32(STREAM_MAX)) mine.high = end;
+  if (end > mine.high && end.since(mine.next) <= u32(OBSERVED_MAX)) mine.high = end;
   if (!segment.has(FIN)) return;
   if (!mine.has(FIN_SEEN)) mine.finAt = end;
   mine.flags |= FIN_SEEN;

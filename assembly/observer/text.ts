@@ -8,7 +8,7 @@ import {
   READING_ADDRESS,
   READING_LENGTH,
 } from "../shared/observer-layout.ts";
-import { STAGING_BYTES, STREAM_MAX } from "../shared/sizes.ts";
+import { STAGING_BYTES, OBSERVED_MAX } from "../shared/sizes.ts";
 import { enterHolders, leaveHolders, oldestHolder } from "./ages.ts";
 import { ACKED, Direction, FIN_SEEN, SYNCED } from "./conversation.ts";
 
@@ -161,7 +161,7 @@ export function readSegment(d: Direction): u32 {
     return tellText(d, segmentText + d.next.since(segmentSeq), length);
   }
   if (d.has(ACKED) && d.acked >= segmentSeq) return tellGap(d, segmentSeq);
-  if (end.since(d.next) > u32(STREAM_MAX)) return leap(d, end);
+  if (end.since(d.next) > u32(OBSERVED_MAX)) return leap(d, end);
   if (hold(d)) return done(d);
   crowded = victim(d);
   return crowded == 0 ? tellGap(d, segmentSeq) : READ_NOTHING;
@@ -172,7 +172,7 @@ function leap(d: Direction, end: Seq): u32 {
   let to = segmentSeq;
   if (d.has(ACKED)) {
     to = d.acked;
-    if (!(to > d.next) || end.since(to) > u32(STREAM_MAX)) {
+    if (!(to > d.next) || end.since(to) > u32(OBSERVED_MAX)) {
       fresh = segmentLength;
       return done(d);
     }

@@ -29,8 +29,10 @@ export const TIMER_ENTRIES = 256;
 /** Most addresses an engine answers for. */
 export const ADDRESSES_MAX = 64;
 
-/** Largest stream a connection can buffer, from the size of a block map. */
-export const STREAM_MAX = 16777216 - 65536;
+/** Largest stream a connection can buffer, memory permitting: what a window can say (RFC 7323 §2.3). */
+export const STREAM_MAX = 1073741824;
+/** What an observer believes of text ahead of what it has seen. */
+export const OBSERVED_MAX = 16777216 - 65536;
 
 /** Smallest linear memory with room for the areas above and a useful pool. */
 export const MEMORY_MIN = 2097152;

@@ -29,8 +29,12 @@ const size = fc.oneof(
 const operation = fc.record({
   op: fc.constantFrom("put" as const, "put" as const, "put" as const, "trim" as const, "clear" as const),
   stream: fc.nat(STREAMS - 1),
-  /** How far beyond the stored text the next begins: a hole. */
-  gap: fc.oneof(fc.constant(0), fc.constant(0), fc.integer({ min: 1, max: 20_000 })),
+  /** How far beyond the stored text the next begins: a hole, at times of more blocks than a map has entries for. */
+  gap: fc.oneof(
+    { weight: 6, arbitrary: fc.constant(0) },
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 20_000 }) },
+    { weight: 1, arbitrary: fc.constantFrom(16_760_000, 16_777_216, 40_000_000, 250_000_000) },
+  ),
   length: size,
   from: fc.nat(20_000),
 });
@@ -47,9 +51,12 @@ describe("stream buffers", () => {
           probe.streamInit!(MEMORY);
           const staging = probe.streamStaging!();
           const models: Model[] = starts.map((start) => ({ low: 0, octets: new Map(), start: start >>> 0 }));
-          for (const { op, stream, gap, length, from } of operations) {
+          for (const { op, stream, gap: wanted, length, from } of operations) {
             const model = models[stream]!;
-            const end = Math.max(model.low, ...lastKey(model.octets)) + gap;
+            const last = Math.max(model.low, ...lastKey(model.octets));
+            // No stream spans more than a window can say.
+            const gap = last + wanted - model.low < 2 ** 30 ? wanted : 0;
+            const end = last + gap;
             if (op === "put") {
               bytes.set(source.subarray(from, from + length), staging);
               const stored = probe.streamPut!(stream, model.start + model.low, model.start + end, length);
@@ -59,14 +66,14 @@ describe("stream buffers", () => {
                 expect(probe.streamBlocks!(stream)).toBeGreaterThan(probe.blocksLeft!() / 5);
               for (let i = 0; i < stored; i++) model.octets.set(end + i, source[from + i]!);
             } else if (op === "trim") {
-              const to = Math.min(model.low + length, end - gap);
+              const to = Math.min(model.low + length + gap, last);
               probe.streamTrim!(stream, model.start + model.low, model.start + to);
-              for (let i = model.low; i < to; i++) model.octets.delete(i);
+              for (const at of [...model.octets.keys()]) if (at < to) model.octets.delete(at);
               model.low = to;
             } else {
               probe.streamClear!(stream);
               expect(probe.streamBlocks!(stream)).toBe(0);
-              model.low = end - gap;
+              model.low = last;
               model.octets.clear();
             }
           }
@@ -144,6 +151,65 @@ describe("stream buffers", () => {
     probe.streamTrim!(0, start + low, start + end);
     // The block in which text goes on, and the map.
     expect(probe.blocksTotal!() - probe.blocksLeft!()).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("streams longer than a map has entries for", () => {
+  const MIB = 2 ** 20;
+  /** The stored text repeats after this, which divides no block. */
+  const PERIOD = 65_521;
+  let large: Probe;
+  beforeAll(async () => {
+    large = await loadProbe(192 * MIB);
+  });
+
+  it("[9293-REC-1] hold and give back all that a share of the pool has room for, across the end of sequence numbers", () => {
+    const { call, bytes: memory } = large;
+    call.streamInit!(192 * MIB);
+    const staging = call.streamStaging!();
+    const start = 0xff000000;
+    const piece = source.subarray(0, PERIOD);
+    let end = 0;
+    for (let stored = PERIOD; stored === PERIOD; end += stored) {
+      memory.set(piece, staging);
+      stored = call.streamPut!(0, start, start + end, PERIOD);
+    }
+    // A fifth of the pool, less directory and maps.
+    expect(end).toBeGreaterThan(34 * MIB);
+    expect(end).toBeLessThan(38 * MIB);
+    const used = () => call.blocksTotal!() - call.blocksLeft!();
+    for (let at = 0; at < end; ) {
+      const length = Math.min(PERIOD, end - at);
+      call.streamGet!(0, start + at, length);
+      expect(Buffer.compare(memory.subarray(staging, staging + length), piece.subarray(0, length))).toBe(0);
+      call.streamTrim!(0, start + at, start + at + length);
+      at += length;
+      // What is left, the directory, and the maps that it needs.
+      expect(used()).toBeLessThanOrEqual(Math.ceil((end - at) / 8192) + 1 + 1 + 4);
+    }
+    expect(used()).toBeLessThanOrEqual(3);
+    call.streamClear!(0);
+    expect(used()).toBe(0);
+  });
+
+  it("go on for longer than there are sequence numbers without taking more", () => {
+    const { call } = large;
+    call.streamInit!(192 * MIB);
+    const staging = call.streamStaging!();
+    const step = 17 * MIB;
+    // Seven octets now and then, each farther from the last than a map reaches.
+    let low = 0;
+    for (let at = 0; at < 2 ** 33; at += step) {
+      large.bytes.set(source.subarray(0, 7), staging);
+      expect(call.streamPut!(0, low >>> 0, at >>> 0, 7)).toBe(7);
+      call.streamTrim!(0, low >>> 0, at >>> 0);
+      low = at;
+      call.streamGet!(0, at >>> 0, 7);
+      expect(Buffer.compare(large.bytes.subarray(staging, staging + 7), source.subarray(0, 7))).toBe(0);
+      expect(call.blocksTotal!() - call.blocksLeft!()).toBeLessThanOrEqual(4);
+    }
+    call.streamClear!(0);
+    expect(call.blocksLeft!()).toBe(call.blocksTotal!());
   });
 });
 
