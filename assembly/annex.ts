@@ -1,5 +1,5 @@
 import { giveSlot, takeSlot } from "./pool.ts";
-import { ANNEX_RECEIVE } from "./shared/annex-layout.ts";
+import { ANNEX_RECEIVE, ANNEX_RECEIVE_BYTES } from "./shared/annex-layout.ts";
 import { SLOT_SIZE } from "./shared/sizes.ts";
 import { Tcb } from "./tcb.ts";
 
@@ -15,4 +15,4 @@ export function dropAnnex(tcb: Tcb): void {
   tcb.annex = 0;
 }
 
-if (ANNEX_RECEIVE + 64 > SLOT_SIZE) ERROR("an annex does not fit its slot");
+if (ANNEX_RECEIVE + ANNEX_RECEIVE_BYTES > SLOT_SIZE) ERROR("an annex does not fit its slot");

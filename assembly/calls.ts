@@ -1,4 +1,5 @@
 import { isConnectable } from "./addresses.ts";
+import { dropAnnex } from "./annex.ts";
 import { count } from "./counters.ts";
 import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
 import { hash6 } from "./hash.ts";
@@ -16,6 +17,7 @@ import {
 import { dequeueAccept, setBacklog } from "./listener.ts";
 import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
+import { textRead } from "./receive/tuning.ts";
 import { canMark, markRecord } from "./records.ts";
 import { refused, sendRoom, wakeWriters } from "./send/buffer.ts";
 import { resetConnection } from "./send/replies.ts";
@@ -286,6 +288,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
   if (tcb.urgent) urgentRead(tcb);
   if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.clear();
   else tcb.rcvStream.trim(from, tcb.rcvRead);
+  textRead(tcb);
   if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {
     tcb.ackNow = 1;
     wantOutput(tcb);
@@ -416,5 +419,6 @@ function closeListener(listener: Tcb): void {
     if (tcb.state == SYN_RECEIVED && tcb.passive && tcb.listener == self) abortTcb(tcb);
   }
   leaveListeners(listener);
+  if (listener.annex) dropAnnex(listener);
   release(listener);
 }

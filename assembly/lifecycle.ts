@@ -10,7 +10,6 @@ import { isn } from "./isn.ts";
 import { restartKeepalive } from "./keepalive.ts";
 import { backlogLeft, leaveBacklog } from "./listener.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
-import { WINDOW_SCALE_MAX } from "./packet/options.ts";
 import { segment, TCP_HEADER } from "./packet/segment.ts";
 import { beginPath, fitSegments } from "./path.ts";
 import { takeSlot } from "./pool.ts";
@@ -33,8 +32,6 @@ import {
   SET_MAX_ORPHANS,
   SET_MAX_TW_BUCKETS,
   SET_MTU,
-  SET_RMEM_DEFAULT,
-  SET_RMEM_MAX,
   SET_WINDOW_SCALING,
 } from "./shared/control.ts";
 import { CNT_CURR_ESTAB, CNT_TCP_TIME_WAIT_OVERFLOW, CNT_TW, CNT_TW_RECYCLED } from "./shared/counters.ts";
@@ -56,6 +53,7 @@ import { countTimeWait, endTimeWait, newTimeWait, TIME_WAIT_MICROS, timeWaits } 
 import { armWait, disarmAll } from "./timers.ts";
 import { beginTimestamps, takeSynTimestamp } from "./timestamps.ts";
 import { beginUserTimeout, takeUserTimeout } from "./user-timeout.ts";
+import { beginWindow } from "./window.ts";
 
 // How a connection begins, changes state and ends.
 
@@ -104,23 +102,15 @@ export function beginConnection(tcb: Tcb): void {
   beginPath(tcb);
   fitSegments(tcb);
   tcb.rcvMss = u16(min<u32>(tcb.advMss, MSS_DEFAULT_4));
-  tcb.rcvBuf = setting(SET_RMEM_DEFAULT);
   ackQuickly(tcb);
   // RFC 7323 §2: offered by whoever opens; whether it is used is known when both SYNs are.
   tcb.windowScaling = u8(setting(SET_WINDOW_SCALING) != 0);
-  if (tcb.windowScaling) tcb.rcvWscale = u8(receiveScale());
+  beginWindow(tcb);
   beginTimestamps(tcb);
   beginUserTimeout(tcb);
   beginSack(tcb);
   beginEcn(tcb);
   enterTable(tcb);
-}
-
-/** The window scale we offer: that of the largest buffer a connection may come to have. */
-export function receiveScale(): u32 {
-  let scale: u32 = 0;
-  while (scale < WINDOW_SCALE_MAX && u32(setting(SET_RMEM_MAX)) > u32(0xffff) << scale) scale++;
-  return scale;
 }
 
 export function setIss(tcb: Tcb, iss: Seq): void {

@@ -186,6 +186,11 @@ export function takeStreamBlock(held: u32): usize {
   return takeSpareBlock(held);
 }
 
+/** Whether so much is in use that no buffer should grow. */
+export function isPressed(): bool {
+  return blocksLeft() < blockTotal >> 1;
+}
+
 /** Whether so little is left that no new connection should begin: those there are come first. */
 export function isExhausted(): bool {
   return blocksLeft() <= blockTotal >> 5;

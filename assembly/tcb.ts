@@ -148,6 +148,7 @@ export const CONTROL_SHIFT: u8 = 2;
 export const CONTROL_MASK: u8 = 3 << CONTROL_SHIFT;
 /** Ends of records are marked in what is queued. Written by records.ts. */
 export const RECORDS: u8 = 0x80;
+export const RECEIVE_BUFFER_FIXED: u8 = 16;
 
 /**
  * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a
@@ -374,6 +375,11 @@ export class Tcb {
   /** CLOSE resets. */
   @inline get lingerReset(): bool {
     return (this.choices & LINGER_RESET) != 0;
+  }
+
+  /** The user has set rcvBuf. */
+  @inline get isReceiveBufferFixed(): bool {
+    return (this.choices & RECEIVE_BUFFER_FIXED) != 0;
   }
 
   /** Number of the congestion control that was asked for; 0 is the setting's. */

@@ -3,7 +3,9 @@ import { restartKeepalive } from "./keepalive.ts";
 import { fitSegments } from "./path.ts";
 import { handle, wantOutput } from "./queues.ts";
 import { ackAtOnce } from "./receive/text.ts";
-import { ERR_STALE } from "./shared/results.ts";
+import { inheritSendBuffer, setSendBuffer } from "./send/buffer.ts";
+import { SEND_BUFFER, SEND_NOTSENT_LOWAT } from "./shared/annex-layout.ts";
+import { ERR_NO_MEMORY, ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
 import {
   OPT_CONGESTION_CONTROL,
@@ -17,11 +19,15 @@ import {
   OPT_LINGER_RESET,
   OPT_MAX_SEGMENT,
   OPT_NO_DELAY,
+  OPT_NOTSENT_LOWAT,
+  OPT_RECEIVE_BUFFER,
+  OPT_SEND_BUFFER,
   OPT_USER_TIMEOUT,
   OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
 import { CONTROL_MASK, CONTROL_SHIFT, CORK, LINGER_RESET, Tcb } from "./tcb.ts";
 import { advertiseUserTimeout, inheritUserTimeout, setUserTimeout } from "./user-timeout.ts";
+import { inheritWindow, setReceiveBuffer } from "./window.ts";
 
 /** What of `flow` is the flow label. */
 const FLOW_LABEL: u32 = 0xfffff;
@@ -56,6 +62,10 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
   else if (option == OPT_CONGESTION_CONTROL) {
     tcb.choices = (tcb.choices & ~CONTROL_MASK) | (u8(value) << CONTROL_SHIFT);
     restartControl(tcb);
+  } else if (option == OPT_RECEIVE_BUFFER) setReceiveBuffer(tcb, value);
+  else if (option == OPT_SEND_BUFFER || option == OPT_NOTSENT_LOWAT) {
+    if (!setSendBuffer(tcb, option == OPT_SEND_BUFFER ? SEND_BUFFER : SEND_NOTSENT_LOWAT, value))
+      return ERR_NO_MEMORY;
   } else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
     else if (option == OPT_KEEP_IDLE) tcb.keepIdle = u16(value);
@@ -95,4 +105,6 @@ export function inheritOptions(child: Tcb, listener: Tcb): void {
   child.maxSegment = listener.maxSegment;
   child.advMss = u16(listenerMss(listener, child.advMss));
   inheritUserTimeout(child, listener);
+  inheritWindow(child, listener);
+  inheritSendBuffer(child, listener);
 }

@@ -1,8 +1,51 @@
-import { spareBlocks } from "./pool.ts";
-import { BLOCK_SIZE } from "./shared/sizes.ts";
-import { Tcb } from "./tcb.ts";
+import { WINDOW_SCALE_MAX } from "./packet/options.ts";
+import { blocksTotal, spareBlocks } from "./pool.ts";
+import { setting } from "./settings.ts";
+import { SET_RMEM_DEFAULT, SET_RMEM_MAX } from "./shared/control.ts";
+import { BLOCK_SHIFT, BLOCK_SIZE } from "./shared/sizes.ts";
+import { SYN_SENT } from "./shared/states.ts";
+import { RECEIVE_BUFFER_FIXED, Tcb } from "./tcb.ts";
 
 // The receive window: RFC 9293 §3.8.6.2.2, never moving its right edge left (§3.8.6, SHLD-14).
+
+/** The buffer of a connection of this listener's, until it grows. */
+export function firstBuffer(listener: Tcb): u32 {
+  return listener.isReceiveBufferFixed ? listener.rcvBuf : u32(setting(SET_RMEM_DEFAULT));
+}
+
+/**
+ * The window scale offered with `tcb`, a connection's or a listener's: that of the largest buffer it may come to have
+ * (RFC 7323 §2.3), which neither the setting nor memory lets grow beyond.
+ */
+export function receiveScale(tcb: Tcb): u32 {
+  const most = tcb.isReceiveBufferFixed
+    ? tcb.rcvBuf
+    : u32(min<u64>(setting(SET_RMEM_MAX), u64(blocksTotal()) << BLOCK_SHIFT));
+  let scale: u32 = 0;
+  while (scale < WINDOW_SCALE_MAX && most > u32(0xffff) << scale) scale++;
+  return scale;
+}
+
+/** A connection begins: as the settings have it. */
+export function beginWindow(tcb: Tcb): void {
+  tcb.rcvBuf = firstBuffer(tcb);
+  tcb.rcvWscale = tcb.windowScaling ? u8(receiveScale(tcb)) : 0;
+}
+
+/** It does so with what is set on its listener, whose choices it has taken. */
+export function inheritWindow(child: Tcb, listener: Tcb): void {
+  if (!listener.isReceiveBufferFixed) return;
+  child.rcvBuf = listener.rcvBuf;
+  beginWindow(child);
+}
+
+/** The user sets the buffer's size; from now on it stays as it is (SO_RCVBUF). What was offered stays so, too. */
+export function setReceiveBuffer(tcb: Tcb, octets: u32): void {
+  tcb.choices |= RECEIVE_BUFFER_FIXED;
+  tcb.rcvBuf = octets;
+  // The scale has been told once the SYN has gone.
+  if (tcb.state == SYN_SENT && tcb.sndNxt == tcb.iss) beginWindow(tcb);
+}
 
 /** Octets the peer may still send beyond RCV.NXT as far as memory goes. */
 function room(tcb: Tcb): u32 {

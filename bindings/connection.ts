@@ -13,7 +13,7 @@ import type {
   TcpInfo,
   WriteOptions,
 } from "./types.ts";
-import { encodeOption } from "./user-options.ts";
+import { setOption } from "./user-options.ts";
 
 /** What the manager is told of by its handles. */
 export interface Keeper {
@@ -255,9 +255,7 @@ export class ConnectionHandle implements Connection {
   }
 
   setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {
-    this.keeper.core.check();
-    const [option, cell] = encodeOption(name, value);
-    this.keeper.core.call.setOption(this.slot, this.generation, option, cell);
+    setOption(this.keeper.core, this.slot, this.generation, name, value);
     this.keeper.core.call.events();
     this.keeper.drain();
   }

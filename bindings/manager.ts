@@ -29,7 +29,7 @@ import type {
   UdpSocket,
 } from "./types.ts";
 import { UdpHandle, type UdpKeeper } from "./udp.ts";
-import { encodeOption } from "./user-options.ts";
+import { setOption } from "./user-options.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
@@ -78,10 +78,7 @@ class ListenerHandle implements Listener {
   }
 
   setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {
-    const { core } = this.manager;
-    core.check();
-    const [option, cell] = encodeOption(name, value);
-    core.call.setOption(this.slot, this.generation, option, cell);
+    setOption(this.manager.core, this.slot, this.generation, name, value);
   }
 
   close(): void {

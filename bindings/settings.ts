@@ -51,6 +51,10 @@ export interface Settings {
   tcpRmem: readonly [number, number, number];
   /** Octets of send buffer: minimum, default, maximum (4096, 16384, 4194304). */
   tcpWmem: readonly [number, number, number];
+  /** Let receive buffers grow to the maximum, as the user reads: 0 or 1 (1). */
+  tcpModerateRcvbuf: number;
+  /** Octets that may wait to be sent, beyond which `write` takes no more (4294967295: no limit). */
+  tcpNotsentLowat: number;
   /** RFC 7323 window scaling: 0 or 1 (1). */
   tcpWindowScaling: number;
   /** RFC 7323 timestamps: 0 or 1 (1). */
@@ -119,6 +123,8 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpFinTimeout: 60,
   tcpRmem: [4096, 131072, 6291456],
   tcpWmem: [4096, 16384, 4194304],
+  tcpModerateRcvbuf: 1,
+  tcpNotsentLowat: 0xffffffff,
   tcpWindowScaling: 1,
   tcpTimestamps: 1,
   tcpSack: 1,
@@ -160,6 +166,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpRetries2: [0, 127, control.SET_RETRIES2],
   tcpOrphanRetries: [0, 127, control.SET_ORPHAN_RETRIES],
   tcpFinTimeout: [0, 86400, control.SET_FIN_TIMEOUT],
+  tcpModerateRcvbuf: [0, 1, control.SET_MODERATE_RCVBUF],
+  tcpNotsentLowat: [1, 0xffffffff, control.SET_NOTSENT_LOWAT],
   tcpWindowScaling: [0, 1, control.SET_WINDOW_SCALING],
   tcpTimestamps: [0, 1, control.SET_TIMESTAMPS],
   tcpSack: [0, 1, control.SET_SACK],

@@ -42,6 +42,7 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   const mss = Math.max(1, u16(tcb.TCB_SND_MSS));
   // What idle connections do without stands in a slot of its own.
   const beyond = u32(tcb.TCB_ANNEX) && u8(tcb.TCB_SACK_OK) ? u32(tcb.TCB_ANNEX) + annex.ANNEX_RECOVERY : 0;
+  const tuning = u32(tcb.TCB_ANNEX) && u32(tcb.TCB_ANNEX) + annex.ANNEX_RECEIVE;
   const board = (field: number) => (beyond ? core.words[(beyond + field) >> 2]! >>> 0 : 0);
   const delivered = beyond ? core.doubles[(beyond + annex.SB_DELIVERED) >> 3]! : f64(tcb.TCB_BYTES_ACKED);
   const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
@@ -82,7 +83,9 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     sndSsthresh: u32(tcb.TCB_SSTHRESH) >= 0x7fffffff ? 0x7fffffff : Math.floor(u32(tcb.TCB_SSTHRESH) / mss),
     sndCwnd: Math.floor(u32(tcb.TCB_CWND) / mss),
     advmss: u16(tcb.TCB_ADV_MSS),
-    rcvSpace: u32(tcb.TCB_RCV_BUF),
+    rcvSsthresh: u32(tcb.TCB_RCV_BUF),
+    rcvRtt: tuning ? core.doubles[(tuning + annex.TUNE_RTT) >> 3]! : 0,
+    rcvSpace: tuning ? core.words[(tuning + annex.TUNE_SPACE) >> 2]! : 0,
     bytesSent: f64(tcb.TCB_BYTES_SENT),
     bytesAcked: f64(tcb.TCB_BYTES_ACKED),
     bytesReceived: f64(tcb.TCB_BYTES_RECEIVED),

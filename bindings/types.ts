@@ -99,6 +99,10 @@ export interface TcpInfo {
   sndSsthresh: number;
   sndCwnd: number;
   advmss: number;
+  /** Receive buffer as it stands: what the window may open to, octets. */
+  rcvSsthresh: number;
+  /** Round trip by which the receive buffer is tuned, and the most octets read in one; 0 before the first. */
+  rcvRtt: number;
   rcvSpace: number;
   totalRetrans: number;
   bytesSent: number;
@@ -140,6 +144,14 @@ export interface ConnectionOptions {
   dscp: number;
   /** TTL or hop limit of the packets sent from now on, 1 to 255. Default `ipDefaultTtl`. */
   hopLimit: number;
+  /** Octets of receive buffer (SO_RCVBUF), which is not tuned from then on; 1024 to 2^30. Set before the SYN has gone, or
+   * on a listener, it says how far windows are scaled. Unlike Linux's it is not doubled: all of it is for text. */
+  receiveBuffer: number;
+  /** Octets of send buffer (SO_SNDBUF), which does not grow with the congestion window from then on; 1024 to 2^30. */
+  sendBuffer: number;
+  /** Octets that may wait to be sent (TCP_NOTSENT_LOWAT): `write` takes more while fewer do, and `writable` is told when
+   * half are left; 1 to 2^32 - 1. 0 is the default, `tcpNotsentLowat`. */
+  notsentLowat: number;
   /** "cubic" or "newreno" ("reno" is the same), from now on. Default `tcpCongestionControl`. */
   congestionControl: CongestionControl;
 }

@@ -1,4 +1,7 @@
+import { ERR_NO_MEMORY } from "../assembly/shared/results.ts";
+import { STREAM_MAX } from "../assembly/shared/sizes.ts";
 import * as options from "../assembly/shared/user-options.ts";
+import type { Core } from "./core.ts";
 import { SynwaveError, show } from "./errors.ts";
 import { CONGESTION_CONTROLS, congestionControl } from "./settings.ts";
 import type { ConnectionOption } from "./types.ts";
@@ -22,13 +25,26 @@ const OPTIONS: {
   maxSegment: [options.OPT_MAX_SEGMENT, 88, 65535],
   dscp: [options.OPT_DSCP, 0, 63],
   hopLimit: [options.OPT_HOP_LIMIT, 1, 255],
+  receiveBuffer: [options.OPT_RECEIVE_BUFFER, 1024, STREAM_MAX],
+  sendBuffer: [options.OPT_SEND_BUFFER, 1024, STREAM_MAX],
+  notsentLowat: [options.OPT_NOTSENT_LOWAT, 0, 0xffffffff],
 };
+
+/**
+ * Set an option of the connection or listener in a slot.
+ * @throws SynwaveError EINVAL as below; ENOMEM for one that takes memory, where there is none
+ */
+export function setOption(core: Core, slot: number, generation: number, name: string, value: unknown): void {
+  core.check();
+  if (core.call.setOption(slot, generation, ...encodeOption(name, value)) === ERR_NO_MEMORY)
+    throw new SynwaveError("ENOMEM", `no memory for option ${name}`);
+}
 
 /**
  * What the engine takes for an option: its number and value.
  * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
  */
-export function encodeOption(name: string, value: unknown): [option: number, cell: number] {
+function encodeOption(name: string, value: unknown): [option: number, cell: number] {
   if (name === "congestionControl") {
     const control = congestionControl(value);
     if (control === undefined)

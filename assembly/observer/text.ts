@@ -8,7 +8,7 @@ import {
   READING_ADDRESS,
   READING_LENGTH,
 } from "../shared/observer-layout.ts";
-import { STAGING_BYTES, OBSERVED_MAX } from "../shared/sizes.ts";
+import { OBSERVED_MAX, STAGING_BYTES } from "../shared/sizes.ts";
 import { enterHolders, leaveHolders, oldestHolder } from "./ages.ts";
 import { ACKED, Direction, FIN_SEEN, SYNCED } from "./conversation.ts";
 

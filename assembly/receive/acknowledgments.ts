@@ -9,9 +9,9 @@ import { scoredAck, watchReordering } from "../recovery/rack.ts";
 import { isScored, scoreboard } from "../recovery/scoreboard.ts";
 import { startRecoveryTimer } from "../recovery/tlp.ts";
 import { finishTiming } from "../rtt.ts";
-import { sendRoom } from "../send/buffer.ts";
+import { wakeWriter } from "../send/buffer.ts";
 import { Seq } from "../seq.ts";
-import { EV_ESTABLISHED, EV_WRITABLE } from "../shared/control.ts";
+import { EV_ESTABLISHED } from "../shared/control.ts";
 import { CNT_TCP_PURE_ACKS } from "../shared/counters.ts";
 import { RECORDS, Tcb } from "../tcb.ts";
 import { NEVER, now } from "../time.ts";
@@ -52,11 +52,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
     if (isHeldBack(tcb)) startRtx(tcb);
   } else if (excused) watchReordering(tcb, excused);
   else startRecoveryTimer(tcb);
-  // Two thirds may fill up again before the writer is woken: it is woken for something.
-  if (tcb.blocked && sendRoom(tcb) >= tcb.sndEnd.since(tcb.sndTextStart) >> 1) {
-    tcb.blocked = 0;
-    raise(tcb, EV_WRITABLE);
-  }
+  if (tcb.blocked) wakeWriter(tcb);
   wantOutput(tcb);
 }
 

@@ -6,7 +6,6 @@ import {
   headers,
   newTcb,
   peerMss,
-  receiveScale,
   setIss,
   setState,
   takeSyn,
@@ -19,7 +18,7 @@ import { wantOutput } from "../queues.ts";
 import { answerSyn, grantOptions, resetAck } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
-import { SET_MTU, SET_RMEM_DEFAULT, SET_SYNCOOKIES, SET_TIMESTAMPS } from "../shared/control.ts";
+import { SET_MTU, SET_SYNCOOKIES, SET_TIMESTAMPS } from "../shared/control.ts";
 import {
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
@@ -35,6 +34,7 @@ import { SYN_RECEIVED } from "../shared/states.ts";
 import { takeRoute } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
 import { inheritOptions, listenerMss } from "../user-options.ts";
+import { firstBuffer, receiveScale } from "../window.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 
 // SEGMENT ARRIVES for a listener.
@@ -93,8 +93,9 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
 function sendCookie(listener: Tcb): void {
   const mtu: u32 = setting(SET_MTU);
   const advMss = listenerMss(listener, mtu - headers(segment.family));
-  const at = answerSyn(makeCookie(peerMss()), advMss, min<u32>(setting(SET_RMEM_DEFAULT), 0xffff));
-  if (at && segment.hasTimestamp && setting(SET_TIMESTAMPS)) grantOptions(at, grants(), receiveScale());
+  const at = answerSyn(makeCookie(peerMss()), advMss, min<u32>(firstBuffer(listener), 0xffff));
+  if (at && segment.hasTimestamp && setting(SET_TIMESTAMPS))
+    grantOptions(at, grants(), receiveScale(listener));
   setCookieTime(listener);
   count(CNT_TCP_REQ_Q_FULL_DO_COOKIES);
   count(CNT_SYNCOOKIES_SENT);

@@ -15,6 +15,7 @@ import { BLOCK_SIZE } from "../shared/sizes.ts";
 import { Tcb } from "../tcb.ts";
 import { MILLISECOND, NEVER, now } from "../time.ts";
 import { armAck } from "../timers.ts";
+import { textArrived } from "./tuning.ts";
 
 // RFC 9293 §3.10.7.4, seventh step: text goes where its sequence numbers say.
 
@@ -54,6 +55,7 @@ export function segmentText(tcb: Tcb): void {
   if (length > tcb.rcvMss) tcb.rcvMss = u16(min<u32>(length, tcb.advMss));
   if (segment.seq == tcb.rcvNxt) inOrder(tcb, length);
   else outOfOrder(tcb, length);
+  textArrived(tcb);
 }
 
 function inOrder(tcb: Tcb, length: u32): void {

@@ -50,6 +50,7 @@ import { tsValue } from "../timestamps.ts";
 import { urgentPointer } from "../urgent.ts";
 import { offerUserTimeout, owesUserTimeout } from "../user-timeout.ts";
 import { advertise } from "../window.ts";
+import { wakeUnsent } from "./buffer.ts";
 import { emitPosted, posted } from "./outbox.ts";
 import {
   beginBatch,
@@ -388,6 +389,7 @@ function sendNew(tcb: Tcb): bool {
     unsent = rest;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
+  if (tcb.blocked && tcb.sndNxt != before) wakeUnsent(tcb);
   if (tcb.sndNxt != before) textSent(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {

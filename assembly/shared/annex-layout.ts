@@ -7,6 +7,12 @@ export const ANNEX_SPURIOUS_BYTES = 32;
 export const SPURIOUS_ADAPT = 23;
 export const SPURIOUS_FRTO = 24;
 
+/** What the user wants of the send buffer, behind what tells slots apart: octets, 0 for the setting's. Written by
+ * send/buffer.ts. */
+export const ANNEX_SEND = 48;
+export const SEND_BUFFER = 48;
+export const SEND_NOTSENT_LOWAT = 52;
+export const ANNEX_SEND_BYTES = 8;
 /** Source route: source-route.ts. */
 export const ANNEX_ROUTE = 64;
 /** Where the user's records end: records.ts. */
@@ -51,5 +57,8 @@ export const HYSTART_SAMPLES = 120;
 export const HYSTART_ROUNDS = 121;
 export const HYSTART_END = 128;
 
-/** Tuning of the receive buffer. */
+/** Tuning of the receive buffer. Written by receive/tuning.ts. */
 export const ANNEX_RECEIVE = 448;
+export const ANNEX_RECEIVE_BYTES = 64;
+export const TUNE_RTT = 16;
+export const TUNE_SPACE = 28;

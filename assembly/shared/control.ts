@@ -70,6 +70,9 @@ export const SET_FRTO = 520;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 
+export const SET_MODERATE_RCVBUF = 640;
+export const SET_NOTSENT_LOWAT = 644;
+
 export const CTL_COUNTERS = 1024;
 
 /** Static data of the module begins here (asconfig.json, memoryBase). */

@@ -144,7 +144,7 @@ export const TCB_KEEP_COUNT = 464;
 export const TCB_KEEP_ALIVE = 465;
 export const TCB_KEEP_PROBES = 466;
 export const TCB_KEEP_DUE = 467;
-/** Cork, whether close resets, and the congestion control. */
+/** Cork, whether close resets, the congestion control, and whether the receive buffer is fixed. */
 export const TCB_CHOICES = 468;
 /** What has come of ECN. Written by ecn.ts. */
 export const TCB_ECN = 469;

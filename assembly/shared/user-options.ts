@@ -21,5 +21,11 @@ export const OPT_HOP_LIMIT = 11;
 /** One of those below; 0 is the setting's. */
 export const OPT_CONGESTION_CONTROL = 13;
 
+/** Octets. */
+export const OPT_RECEIVE_BUFFER = 20;
+export const OPT_SEND_BUFFER = 21;
+/** Octets; 0 is the setting's. */
+export const OPT_NOTSENT_LOWAT = 22;
+
 export const CONTROL_NEWRENO = 1;
 export const CONTROL_CUBIC = 2;
