@@ -80,12 +80,12 @@ export function textRead(tcb: Tcb): void {
     // What came at once is read in pieces: the round ends with the last of them, unless the user is always behind.
     if (took < 2 * it.rtt && tcb.rcvRead != tcb.rcvNxt) return;
     const read = tcb.rcvRead.since(it.roundFrom);
-    if (read > it.space) {
+    if (read > it.space && !isPressed()) {
       // What comes in two rounds, the second of which may begin before this one is acknowledged; and as much more as
       // it grew since the round before, for a peer that is still finding out what the path takes.
       const growth = min(f64(read) / f64(it.space), GROWTH_MAX);
       const wanted = 2 * f64(read) * growth;
-      if (wanted > f64(tcb.rcvBuf) && !isPressed()) tcb.rcvBuf = u32(min(wanted, f64(most)));
+      if (wanted > f64(tcb.rcvBuf)) tcb.rcvBuf = u32(min(wanted, f64(most)));
       it.space = read;
     }
   } else it.space = min(least, tcb.rcvBuf >> 1);
