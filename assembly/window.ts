@@ -1,8 +1,8 @@
 import { WINDOW_SCALE_MAX } from "./packet/options.ts";
-import { blocksTotal, spareBlocks } from "./pool.ts";
+import { spareBlocks } from "./pool.ts";
 import { setting } from "./settings.ts";
 import { SET_RMEM_DEFAULT, SET_RMEM_MAX } from "./shared/control.ts";
-import { BLOCK_SHIFT, BLOCK_SIZE } from "./shared/sizes.ts";
+import { BLOCK_SIZE } from "./shared/sizes.ts";
 import { SYN_SENT } from "./shared/states.ts";
 import { RECEIVE_BUFFER_FIXED, Tcb } from "./tcb.ts";
 
@@ -15,12 +15,10 @@ export function firstBuffer(listener: Tcb): u32 {
 
 /**
  * The window scale offered with `tcb`, a connection's or a listener's: that of the largest buffer it may come to have
- * (RFC 7323 §2.3), which neither the setting nor memory lets grow beyond.
+ * (RFC 7323 §2.3), by the setting; of memory there may be less.
  */
 export function receiveScale(tcb: Tcb): u32 {
-  const most = tcb.isReceiveBufferFixed
-    ? tcb.rcvBuf
-    : u32(min<u64>(setting(SET_RMEM_MAX), u64(blocksTotal()) << BLOCK_SHIFT));
+  const most = tcb.isReceiveBufferFixed ? tcb.rcvBuf : u32(setting(SET_RMEM_MAX));
   let scale: u32 = 0;
   while (scale < WINDOW_SCALE_MAX && most > u32(0xffff) << scale) scale++;
   return scale;

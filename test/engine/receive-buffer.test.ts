@@ -300,13 +300,8 @@ describe("the window scale", () => {
     expect(await offered([4096, 65_535, most])).toEqual({ window: 65_535, ws });
   });
 
-  it("[7323-4] is no greater than what memory has room for asks for", async () => {
-    expect(await offered([4096, 131_072, 2 ** 30])).toEqual({ window: 65_535, ws: 10 });
-    expect(await offered([4096, 131_072, 2 ** 30], 4 * MIB)).toEqual({ window: 65_535, ws: 6 });
-  });
-
   it("[7323-4] [7323-5] is 14 at most, for a gigabyte", async () => {
-    expect(await offered([4096, 131_072, 2 ** 30], 1100 * MIB)).toEqual({ window: 65_535, ws: 14 });
+    expect(await offered([4096, 131_072, 2 ** 30])).toEqual({ window: 65_535, ws: 14 });
   });
 
   it("[7323-4] is that of a size set before the SYN has gone, on a listener or a connection", async () => {
