@@ -57,8 +57,8 @@ let sawDsack: bool = false;
 /** Something has arrived beyond a hole; and something that was sent once, and was in flight when the timer expired. */
 let sacked: bool = false;
 let original: bool = false;
-/** The window was taken back to where it was: it grows with the next ACK. */
-let undone: bool = false;
+/** The window is what a reduction, or the end of one, made of it: it grows with the next ACK. */
+let rests: bool = false;
 
 function sentAfter(at1: Micros, end1: Seq, at2: Micros, end2: Seq): bool {
   return at1 > at2 || (at1 == at2 && end1 > end2);
@@ -293,7 +293,7 @@ function leaveRecovery(tcb: Tcb, board: Scoreboard): void {
 function takeBack(tcb: Tcb, board: Scoreboard, counter: usize): void {
   undoReduction(tcb);
   count(counter);
-  undone = true;
+  rests = true;
   tcb.caState = board.sackedCount ? CA_DISORDER : CA_OPEN;
 }
 
@@ -342,7 +342,11 @@ function settle(tcb: Tcb, board: Scoreboard, acked: u32, before: Seq): void {
   if (tcb.caState == CA_RECOVERY) {
     if (over) leaveRecovery(tcb, board);
     else if (acked && isFirstCopys(tcb)) partialUndo(tcb, board, before);
-  } else if (tcb.caState == CA_CWR && over) tcb.caState = CA_OPEN;
+  } else if (tcb.caState == CA_CWR && over) {
+    tcb.caState = CA_OPEN;
+    // It may be the very ACK that echoed (RFC 3168 §6.1.2).
+    rests = true;
+  }
   if (sawDsack && allCameTwice(tcb)) duplicateUndo(tcb, board);
 }
 
@@ -358,7 +362,7 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   sawDsack = false;
   sacked = false;
   original = false;
-  undone = false;
+  rests = false;
   if (acked) takeCumulative(tcb, board, before);
   if (segment.sackBlocks) takeBlocks(tcb, board, before);
   if (newlyDelivered) roundTrip(tcb, board.rackRtt);
@@ -400,7 +404,7 @@ function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
   if (acked) {
     // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
     if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
-    if (!undone) windowAcked(tcb, newlyDelivered);
+    if (!rests) windowAcked(tcb, newlyDelivered);
   }
 }
 

@@ -278,6 +278,32 @@ describe("ECN, the sender", () => {
     peer.expectWithin(connection.info().rto / 1000 - 50, { seq: end, text: 1460 });
   });
 
+  it("[3168-12] sends no probe of the tail, either, where something is still in flight", async () => {
+    const { peer, connection } = await willing({}, { options: { mss: 1460, sackPermitted: true } });
+    connection.setOption("noDelay", true);
+    let end = 1;
+    const write = (octets: number) => {
+      connection.write(randomOctets(octets, end));
+      for (const { seq, text } of peer.take()) end = Math.max(end, seq + text.length);
+    };
+    write(1460);
+    peer.wait(100);
+    peer.send({ flags: "AE", seq: 1, ack: end });
+    expect(connection.info().sndCwnd).toBe(1);
+    const first = end;
+    write(100);
+    write(100);
+    peer.wait(10);
+    peer.send({ flags: "AE", seq: 1, ack: first + 100 });
+    connection.write(randomOctets(100, 9));
+    const { rto } = connection.info();
+    peer.wait(rto / 1000 - 1);
+    peer.silence();
+    peer.wait(2);
+    // The timer was retransmission's.
+    peer.expect({ seq: first + 100 });
+  });
+
   it("a reduction that was for nothing is not told of, and one for an echo is no reduction for nothing", async () => {
     for (const echoed of [false, true]) {
       const { peer, connection, engine } = await willing({}, { options: { mss: 1460, sackPermitted: true } });
@@ -294,6 +320,23 @@ describe("ECN, the sender", () => {
       peer.send({ seq: 1, ack: 14_601 });
       expect(peer.take().some(reduced)).toBe(echoed);
     }
+  });
+
+  it("an echo is told of by CWR, though an earlier reduction proves to have been for nothing", async () => {
+    const { peer, connection, engine } = await willing({}, { options: { mss: 1460, sackPermitted: true } });
+    connection.write(randomOctets(16_060, 1));
+    peer.take();
+    peer.wait(100);
+    peer.send({ seq: 1, ack: 1, options: { sack: [[1461, 5841]] } });
+    expect(peer.take().map(({ seq }) => seq)).toContain(1);
+    peer.send({ seq: 1, ack: 16_061 });
+    connection.write(randomOctets(2920, 2));
+    expect(peer.take().map(reduced)).toEqual([true, false]);
+    peer.send({ flags: "AE", seq: 1, ack: 17_521 });
+    peer.send({ seq: 1, ack: 18_981, options: { sack: [[1, 1461]] } });
+    expect(engine.counters().TCPDSACKUndo).toBe(0);
+    connection.write(randomOctets(1460, 3));
+    expect(peer.take().map(reduced)).toEqual([true]);
   });
 
   it("a loss is told of by CWR too", async () => {

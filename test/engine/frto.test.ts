@@ -110,6 +110,21 @@ describe("F-RTO without SACK", () => {
   });
 });
 
+describe("F-RTO without SACK, whose first ACK is for many", () => {
+  it("[5682-5] goes on with three segments at most once a duplicate has come", async () => {
+    const all = await tenInFlight(20, settings, { sackPermitted: undefined as unknown as true });
+    const { sent, ack, peer, connection } = all;
+    peer.wait(300);
+    sent();
+    ack(5);
+    expect(sent()).toEqual([11, 12]);
+    expect(connection.info().sndCwnd).toBe(5);
+    ack(5);
+    expect(connection.info().sndCwnd).toBe(3);
+    expect(sent()).toEqual([5, 6, 7]);
+  });
+});
+
 describe("F-RTO with SACK", () => {
   it("[5682-4] a block of what was sent once proves it at once", async () => {
     const { sent, ack, peer, connection, engine } = await tenInFlight(20, settings);
