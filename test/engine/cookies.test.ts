@@ -6,8 +6,8 @@ import { randomOctets } from "../support/random.ts";
 /** Of TcpInfo.options: timestamps, SACK, window scale. */
 const OPTIONS = 1 | 2 | 4;
 const full = { settings: { tcpMaxSynBacklog: 1 } };
-/** What the field needs to say all that a memory of 4 MiB has room for. */
-const SCALE = 6;
+/** What the field needs to say tcpRmem's maximum. */
+const SCALE = 7;
 
 /** A listener on `address` whose SYN queue is full. */
 async function flooded(options: Parameters<typeof makeEngine>[0] = full, address = "192.0.2.1") {
