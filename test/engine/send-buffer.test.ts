@@ -168,7 +168,7 @@ describe("the limit of what may wait to be sent", () => {
   });
 
   it("wakes nobody for memory that others give back", async () => {
-    const { engine, listener, connection, take, writable } = await opened({
+    const { engine, listener, peer, connection, take, writable } = await opened({
       tcpWmem,
       tcpNotsentLowat: 29_200,
     });
@@ -179,6 +179,10 @@ describe("the limit of what may wait to be sent", () => {
     connection.write(TEXT);
     expect(connection.info().notsentBytes).toBe(29_200);
     other.write(TEXT);
+    take();
+    // There is a little room again, not worth being woken for.
+    peer.send({ seq: 1, ack: 1 + 1460, window: 65_535 });
+    expect(connection.writable).toBe(2 * 1460);
     other.abort();
     expect(writable()).toBe(false);
   });

@@ -192,6 +192,21 @@ describe("streams longer than a map has entries for", () => {
     expect(used()).toBe(0);
   });
 
+  it("keep what stands before text that is given up across a map's end", () => {
+    const { call, bytes: memory } = large;
+    call.streamInit!(192 * MIB);
+    const staging = call.streamStaging!();
+    memory.set(source.subarray(0, 7), staging);
+    for (const at of [0, 20 * MIB]) expect(call.streamPut!(0, 0, at, 7)).toBe(7);
+    call.streamTrim!(0, 8192, 21 * MIB);
+    expect(call.streamBlocks!(0)).toBe(1);
+    memory.fill(0, staging, staging + 7);
+    call.streamGet!(0, 0, 7);
+    expect(Buffer.compare(memory.subarray(staging, staging + 7), source.subarray(0, 7))).toBe(0);
+    call.streamClear!(0);
+    expect(call.blocksLeft!()).toBe(call.blocksTotal!());
+  });
+
   it("go on for longer than there are sequence numbers without taking more", () => {
     const { call } = large;
     call.streamInit!(192 * MIB);
