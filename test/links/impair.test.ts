@@ -1,62 +1,29 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SynwaveError } from "../../bindings/errors.ts";
+import type { CodelOptions } from "../../bindings/links/codel.ts";
 import { type ImpairOptions, impair } from "../../bindings/links/impair.ts";
-import type { Link, PacketSink } from "../../bindings/links/link.ts";
+import type { PacketSink } from "../../bindings/links/link.ts";
+import type { GilbertElliott } from "../../bindings/links/loss.ts";
 import { pipe } from "../../bindings/links/pipe.ts";
 import { Prng } from "../../bindings/links/prng.ts";
-import { PacketBatch } from "../../bindings/packet-batch.ts";
 import { VirtualClock } from "../../bindings/virtual-clock.ts";
-
-interface Arrival {
-  time: number;
-  number: number;
-  length: number;
-  bytes: Uint8Array;
-}
-
-/** Notes what is sent through it and when. */
-function notebook(clock: VirtualClock, mtu = 1500): Link & { arrivals: Arrival[] } {
-  const arrivals: Arrival[] = [];
-  return {
-    arrivals,
-    mtu,
-    checksum: "none",
-    gso: 0,
-    closed: new Promise(() => {}),
-    send(batch) {
-      for (let i = 0; i < batch.count; i++) {
-        const bytes = batch.packet(i);
-        arrivals.push({ time: clock.now(), number: arrivalOf(bytes), length: bytes.length, bytes });
-      }
-    },
-    onReceive: () => {},
-    close: () => {},
-  };
-}
-
-/** Packets that carry their number in the first four octets and a pattern of it in the others. */
-function numbered(length: number, number: number): Uint8Array {
-  const packet = new Uint8Array(length).fill(number * 7);
-  new DataView(packet.buffer).setUint32(0, number);
-  return packet;
-}
-
-const batch = new PacketBatch(64, 128 * 1024);
-
-function send(link: Link, from: number, lengths: number[]): void {
-  batch.clear();
-  lengths.forEach((length, i) => {
-    if (!batch.push(numbered(length, from + i))) throw new Error("batch full");
-  });
-  link.send(batch);
-}
+import { type Arrival, notebook, numbered, numberOf, send } from "../support/notebook.ts";
 
 const probability = fc.oneof(fc.constant(0), fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true }));
+const disciplined = fc.record<ImpairOptions>({
+  rate: fc.integer({ min: 1e6, max: 1e8 }),
+  queue: fc.integer({ min: 1500, max: 60_000 }),
+  discipline: fc.oneof(
+    fc.record({ kind: fc.constant("codel" as const), target: fc.constant(1), interval: fc.constant(5) }),
+    fc.record({ kind: fc.constant("red" as const), weight: fc.constantFrom(0.01, 0.5, 1) }),
+  ),
+  ecn: fc.boolean(),
+});
 const options = fc.record<ImpairOptions>(
   {
     seed: fc.maxSafeNat(),
-    loss: probability,
+    loss: fc.oneof(probability, fc.record({ goodToBad: probability, badToGood: probability })),
     duplicate: probability,
     reorder: probability,
     corrupt: probability,
@@ -82,7 +49,7 @@ function play(settings: ImpairOptions, list: { wait: number; lengths: number[] }
   let number = 0;
   const conserved = () => {
     const s = link.stats;
-    expect(s.sent + s.duplicated).toBe(s.delivered + s.lost + s.queueDrops + s.inFlight);
+    expect(s.sent + s.duplicated).toBe(s.delivered + s.lost + s.queueDrops + s.earlyDrops + s.inFlight);
     expect(s.delivered).toBe(below.arrivals.length);
     expect(s.sent).toBe(number);
   };
@@ -107,7 +74,7 @@ describe("impair", () => {
         let damaged = 0;
         for (const { bytes, length } of arrivals) {
           // The number itself may be hit: the packet is whichever one of that length differs by no or one bit.
-          const own = arrivalOf(bytes);
+          const own = numberOf(bytes);
           let least = lengths[own] === length ? distance(bytes, numbered(length, own)) : 99;
           for (let i = 0; i < lengths.length && least > 0; i++)
             if (lengths[i] === length) least = Math.min(least, distance(bytes, numbered(length, i)));
@@ -116,6 +83,16 @@ describe("impair", () => {
         }
         expect(damaged).toBeLessThanOrEqual(stats.corrupted);
         if (settings.corrupt === undefined) expect(damaged).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("accounts for every packet, whoever drops or marks it", () => {
+    fc.assert(
+      fc.property(options, disciplined, sends, (settings, queue, list) => {
+        const { stats } = play({ ...settings, ...queue }, list);
+        expect(stats.delivered).toBeGreaterThanOrEqual(stats.marked);
       }),
       { numRuns: 60 },
     );
@@ -328,6 +305,14 @@ describe("impair", () => {
   test.each<[ImpairOptions, string]>([
     [{ loss: 1.01 }, "1.01"],
     [{ loss: -0.1 }, "-0.1"],
+    [{ loss: "often" as unknown as number }, "often"],
+    [{ loss: { goodToBad: 1.5, badToGood: 0.5 } }, "goodToBad must be a probability from 0 to 1, not 1.5"],
+    [
+      { loss: { goodToBad: 0.5 } as GilbertElliott },
+      "badToGood must be a probability from 0 to 1, not undefined",
+    ],
+    [{ loss: { goodToBad: 0, badToGood: 1, lossGood: -1 } }, "lossGood"],
+    [{ loss: { goodToBad: 0, badToGood: 1, lossBad: 2 } }, "2"],
     [{ duplicate: Number.NaN }, "NaN"],
     [{ reorder: "0.5" as unknown as number }, "0.5"],
     [{ corrupt: 2 }, "2"],
@@ -339,6 +324,24 @@ describe("impair", () => {
     [{ queue: 5000 }, "5000"],
     [{ rate: 1e6, queue: 1499 }, "1499"],
     [{ capacity: 100 }, "100"],
+    [{ discipline: { kind: "codel" } }, "nothing queues without a rate: queue undefined, discipline codel"],
+    [{ rate: 1e6, discipline: "head" as "tail" }, "head"],
+    [{ rate: 1e6, discipline: { kind: "pie" } as unknown as CodelOptions }, "pie"],
+    [{ rate: 1e6, discipline: { kind: "codel", target: 0 } }, "target must be milliseconds above 0"],
+    [{ rate: 1e6, discipline: { kind: "codel", interval: -3 } }, "-3"],
+    [{ rate: 1e6, discipline: { kind: "red" } }, "minThreshold must be an integer"],
+    [{ rate: 1e6, queue: 9000, discipline: { kind: "red", minThreshold: -1 } }, "-1"],
+    [{ rate: 1e6, queue: 9000, discipline: { kind: "red", minThreshold: 5000 } }, "4500"],
+    [{ rate: 1e6, queue: 9000, discipline: { kind: "red", maxProbability: 7 } }, "7"],
+    [
+      { rate: 1e6, queue: 9000, discipline: { kind: "red", weight: 0 } },
+      "weight must be a probability above 0",
+    ],
+    [{ rate: 1e6, ecn: true }, "ecn must be false, or true with a discipline: true"],
+    [
+      { rate: 1e6, discipline: { kind: "codel" }, ecn: 1 as unknown as boolean },
+      "ecn must be false, or true with a discipline: 1",
+    ],
     [{ seed: -1 }, "-1"],
     [{ seed: 0.5 }, "0.5"],
   ])("refuses %j, naming the value", (settings, named) => {
@@ -373,10 +376,6 @@ describe("Prng", () => {
     }
   });
 });
-
-function arrivalOf(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer).getUint32(0);
-}
 
 /** Bits in which two packets differ. */
 function distance(a: Uint8Array, b: Uint8Array): number {
