@@ -1,4 +1,5 @@
-/** What needs Node itself: TUN devices, and the shapes of `node:net` and `node:dgram` on a stack. */
+/** What needs Node itself: TUN devices, what joins them, a clock for it, and the shapes of `node:net` and `node:dgram` on a stack. */
+export { type Bridge, bridge } from "./bridge.ts";
 export {
   type BindOptions,
   createDgram,
@@ -7,6 +8,7 @@ export {
   type RemoteInfo,
   StackDgram,
 } from "./dgram.ts";
+export { type FineClock, openClock } from "./fine-clock.ts";
 export {
   type AddressInfo,
   type Connect,

@@ -3,6 +3,7 @@ import type * as Koffi from "koffi";
 import { SynwaveError } from "../errors.ts";
 import type { Link, PacketSink } from "../links/link.ts";
 import { PacketBatch } from "../packet-batch.ts";
+import { IFNAMSIZ, IFREQ_SIZE, LITTLE_ENDIAN, type Libc, loadLibc } from "./libc.ts";
 
 export interface TunOptions {
   /** The interface: 1 to 15 octets. An existing TUN device is joined; a new one is made and goes with the link. */
@@ -31,16 +32,10 @@ export interface TunLink extends Link {
   readonly drops: Readonly<TunDrops>;
 }
 
-/** linux/if_tun.h and linux/sockios.h; PowerPC numbers the direction of an ioctl in its own way. */
+/** linux/if_tun.h; PowerPC numbers the direction of an ioctl in its own way. */
 const TUNSETIFF = process.arch === "ppc64" ? 0x800454ca : 0x400454ca;
-const SIOCGIFMTU = 0x8921;
 const IFF_TUN = 0x0001;
 const IFF_NO_PI = 0x1000;
-/** struct ifreq: 16 octets of name, then a union of which the first fields are used here. */
-const IFNAMSIZ = 16;
-const IFREQ_SIZE = 40;
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
 
 /** As on every architecture Node is built for. */
 const EPERM = 1;
@@ -56,17 +51,6 @@ const ENOBUFS = 105;
 
 /** Octets of packets delivered at once, unless a few packets of the device's size need more. */
 const BATCH_BYTES = 256 * 1024;
-
-interface Libc {
-  koffi: typeof Koffi.default;
-  /** Addresses are plain numbers, so that no object is made per packet. */
-  read: (fd: number, address: number, length: number) => number;
-  write: (fd: number, address: number, length: number) => number;
-  /** `ioctl` with a struct ifreq, which it may rewrite; 0 or the errno. */
-  interfaceControl: (fd: number, request: number, ifreq: Uint8Array) => number;
-  /** The MTU of an interface of this network namespace, or undefined. */
-  interfaceMtu: (name: string) => number | undefined;
-}
 
 /**
  * Open a TUN device: IP packets from and to Linux itself. Addresses and routes are the caller's to set, with `ip`.
@@ -86,7 +70,7 @@ export async function openTun(options: TunOptions): Promise<TunLink> {
       "ENOTSUP",
       `cannot open TUN device "${name}": TUN is for Linux, not ${process.platform}`,
     );
-  const libc = await loadLibc(name);
+  const libc = await loadLibc(`TUN device "${name}"`);
   const fd = openDriver(name);
   try {
     const ifreq = new Uint8Array(IFREQ_SIZE);
@@ -101,8 +85,6 @@ export async function openTun(options: TunOptions): Promise<TunLink> {
     throw error;
   }
 }
-
-const LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
 
 function checkName(name: string): void {
   const length = Buffer.byteLength(name);
@@ -143,48 +125,6 @@ function attachError(name: string, errno: number): SynwaveError {
     default:
       return new SynwaveError("ENOTSUP", `cannot use TUN device "${name}": errno ${errno}`);
   }
-}
-
-let loaded: Promise<Libc> | undefined;
-
-/** Functions are declared once per process: koffi keeps what it has generated for each. */
-function loadLibc(name: string): Promise<Libc> {
-  loaded ??= declareLibc();
-  return loaded.catch((cause) => {
-    loaded = undefined;
-    throw new SynwaveError(
-      "ENOTSUP",
-      `TUN device "${name}" needs the package koffi, which cannot be loaded: npm install koffi`,
-      { cause },
-    );
-  });
-}
-
-async function declareLibc(): Promise<Libc> {
-  const { default: koffi } = await import("koffi");
-  const lib = koffi.load(null);
-  const ioctl = lib.func("int ioctl(int fd, unsigned long request, ...)");
-  const socket = lib.func("int socket(int domain, int type, int protocol)");
-  const interfaceControl = (fd: number, request: number, ifreq: Uint8Array): number =>
-    ioctl(fd, request, "void *", ifreq) < 0 ? koffi.errno() : 0;
-  return {
-    koffi,
-    read: lib.func("read", "intptr_t", ["int", "uintptr_t", "size_t"]),
-    write: lib.func("write", "intptr_t", ["int", "uintptr_t", "size_t"]),
-    interfaceControl,
-    interfaceMtu(name) {
-      const fd = socket(AF_INET, SOCK_DGRAM, 0);
-      if (fd < 0) return undefined;
-      try {
-        const ifreq = new Uint8Array(IFREQ_SIZE);
-        ifreq.set(Buffer.from(name));
-        if (interfaceControl(fd, SIOCGIFMTU, ifreq) !== 0) return undefined;
-        return new DataView(ifreq.buffer).getInt32(IFNAMSIZ, LITTLE_ENDIAN);
-      } finally {
-        closeSync(fd);
-      }
-    },
-  };
 }
 
 class Tun implements TunLink {
