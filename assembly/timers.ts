@@ -38,9 +38,10 @@ export function armKeep(tcb: Tcb, at: Micros): void {
 /**
  * Start the retransmission timer for what is in flight, or the probe's: an RTO from now, or when the user's patience
  * with it ends, if that is sooner.
+ * @param more whole microseconds that it may take longer
  */
-export function startRtx(tcb: Tcb): void {
-  let at = now + currentRto(tcb);
+export function startRtx(tcb: Tcb, more: f64 = 0): void {
+  let at = now + currentRto(tcb) + more;
   const most = patience(tcb);
   if (most != 0) at = min(at, max(now + MILLISECOND, tcb.unackedSince + most));
   armRtx(tcb, at);

@@ -16,7 +16,7 @@ import {
 import { Tcb } from "../tcb.ts";
 import { Micros, NEVER, now, SECOND } from "../time.ts";
 import { hystartGrow, isHyStart } from "./hystart.ts";
-import { growWindow, slowStart } from "./window.ts";
+import { flightWithin, growWindow, slowStart } from "./window.ts";
 
 // RFC 9438: the window grows by a cubic function of the time since the last reduction, flat where that found it. Windows
 // are segments here, as in the RFC, so that the curve holds when a path makes segments smaller.
@@ -183,7 +183,7 @@ export function cubicReduceForEcho(tcb: Tcb): void {
 }
 
 function reducedFlight(tcb: Tcb): u32 {
-  return u32((u64(tcb.flightSize) * BETA_TENTHS) / 10);
+  return u32((u64(flightWithin(tcb)) * BETA_TENTHS) / 10);
 }
 
 /** §4.8: after a timeout the next epoch begins flat, wherever slow start ends. */

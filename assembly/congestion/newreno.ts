@@ -1,5 +1,5 @@
 import { Tcb } from "../tcb.ts";
-import { growWindow, slowStart } from "./window.ts";
+import { flightWithin, growWindow, slowStart } from "./window.ts";
 
 // RFC 5681 §3.1: slow start, congestion avoidance by a segment a round trip, half of the window after a loss.
 
@@ -16,6 +16,6 @@ export function newrenoAcked(tcb: Tcb, acked: u32): void {
 
 /** ssthresh after a loss, eqn. 4: half of what was in flight. */
 export function newrenoReduce(tcb: Tcb): void {
-  tcb.ssthresh = max(tcb.flightSize / 2, 2 * u32(tcb.sndMss));
+  tcb.ssthresh = max(flightWithin(tcb) / 2, 2 * u32(tcb.sndMss));
   tcb.bytesAckedCa = 0;
 }

@@ -38,6 +38,14 @@ export function isUsed(tcb: Tcb): bool {
   return tcb.cwndLimited != 0 || (tcb.cwnd < tcb.ssthresh && tcb.cwnd < 2 * tcb.mostInFlight);
 }
 
+/**
+ * FlightSize as ssthresh is computed from, without what limited transmit has let go (RFC 5681 §3.2 step 2): as far as the
+ * window goes. While reordering is an excuse that can be as much again, sent in place of what was SACKed.
+ */
+export function flightWithin(tcb: Tcb): u32 {
+  return min(tcb.flightSize, tcb.cwnd);
+}
+
 export function growWindow(tcb: Tcb, octets: u32): void {
   tcb.cwnd = min(tcb.cwnd + octets, CWND_MAX);
 }

@@ -305,6 +305,12 @@ function resend(tcb: Tcb, board: Scoreboard, index: u32): bool {
     at = at.plus(sent);
   }
   resent(board, index);
+  if (index == board.first && tcb.caState == CA_RECOVERY && tcb.probing != REORDERING) {
+    // What answers it is a round trip away from now, as in Linux: by the time it was first sent it may be due to time out.
+    // Round trips are what the latest was, of which SRTT has yet to hear: slow start that fills a queue doubles them.
+    const grown = board.rackKnown ? f64(board.rackRtt) - tcb.srtt : 0;
+    startRtx(tcb, Math.ceil(max(0, min(grown, tcb.srtt))));
+  }
   return true;
 }
 

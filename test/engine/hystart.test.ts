@@ -301,7 +301,7 @@ describe("whatever round trips do", () => {
   });
 });
 
-/** Lose a segment; what was in flight when the third duplicate told of it. */
+/** Lose a segment; what was in flight when the third duplicate told of it, but for what the others had let go. */
 function lose(path: Path): number {
   path.lose = () => {
     path.lose = () => false;
@@ -309,7 +309,8 @@ function lose(path: Path): number {
   };
   let flight = 0;
   while (path.connection.info().caState !== 3) {
-    flight = path.connection.info().unacked;
+    const { unacked, sndCwnd } = path.connection.info();
+    flight = Math.min(unacked, sndCwnd);
     path.step();
   }
   return flight;
