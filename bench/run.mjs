@@ -1,4 +1,5 @@
 // npm run bench -- [micro] [attack] [bulk] [memory] [--check] [--json FILE] [--rounds N] [--quick]
+// npm run bench -- paths [--help]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { buildFloor } from "./floor.mjs";
@@ -15,6 +16,7 @@ Groups (default: all)
   attack       ACKs with the worst SACK blocks beside ordinary ones
   bulk         two engines in one thread, from application to application
   memory       what is left of 1 GiB through pipe() and of 10,000 connections
+  paths        Linux and Synwave over the same bad networks; by itself only, see paths --help
 
 Options
   --check      exit code 1 when something is over its limit
@@ -70,6 +72,12 @@ function showProgress(name) {
 }
 
 async function main() {
+  if (process.argv[2] === "paths") {
+    const words = process.argv.slice(3);
+    const met = await (await import("./paths/main.mjs")).paths(words);
+    if (!met && words.includes("--check")) process.exitCode = 1;
+    return;
+  }
   const { names, check, json, plan, help: helpWanted } = parse();
   if (helpWanted) return void process.stdout.write(help);
   const report = { ...circumstances(await buildFloor()), plan, groups: {} };
