@@ -1,4 +1,3 @@
-import { instantiate as link } from "@assemblyscript/loader";
 import { SynwaveError, show } from "./errors.ts";
 
 /** Octets in a page of linear memory. */
@@ -106,8 +105,9 @@ async function connect<Exports>(
       `${text(message) || "assertion failed"} at ${text(file)}:${line}:${column}`,
     );
   };
-  const { instance } = await link(module, { env: { memory, abort } });
-  return { exports: instance.exports as Exports, memory };
+  // No loader: nothing of the compiler's own runtime crosses, and a page would load 2 KiB more.
+  const { exports } = await WebAssembly.instantiate(module, { env: { memory, abort } });
+  return { exports: exports as Exports, memory };
 }
 
 /** A string of the compiler's making: UTF-16 at `address`, its length in octets in the four before. */

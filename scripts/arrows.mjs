@@ -53,7 +53,7 @@ export const groups = [
     name: "loader",
     files: /^bindings\/wasm\.ts$/,
     imports: [...foundation, "generated"],
-    packages: ["@assemblyscript/loader", "node"],
+    packages: ["node"],
   },
   {
     name: "engine",

@@ -11,11 +11,9 @@ const entries = {
 };
 const dist = join(root, "dist");
 
-/** Installed beside the package: all it depends on but the loader, which a page without an import map could not find. */
+/** Installed beside the package. */
 const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const leftToUser = Object.keys({ ...dependencies, ...peerDependencies }).filter(
-  (name) => name !== "@assemblyscript/loader",
-);
+const leftToUser = Object.keys({ ...dependencies, ...peerDependencies });
 
 export async function bundle() {
   const { build } = await import("esbuild");

@@ -39,7 +39,6 @@ async function load() {
     format: "esm",
     platform: "node",
     target: "es2022",
-    external: ["@assemblyscript/loader"],
     logLevel: "error",
   });
   try {
