@@ -474,6 +474,7 @@ export function nextLost(board: Scoreboard): u32 {
 export function resent(board: Scoreboard, index: u32): void {
   const record = board.sent(index);
   const length = record.length;
+  assert(!record.has(SACKED));
   record.flags |= RESENT | EVER_RESENT;
   board.resentOctets += length;
   record.sentAt = now;

@@ -52,6 +52,11 @@ export function startRecoveryTimer(tcb: Tcb): void {
 
 /** The probe is due (§7.3): output sends it. From now on the timer is retransmission's. */
 export function probeExpired(tcb: Tcb): void {
+  // Meanwhile something has been told that leaves no need of one, or a recovery has begun.
+  if (isScored(tcb) && probeTimeout(tcb) == 0) {
+    resumeTimer(tcb);
+    return;
+  }
   tcb.rexmitOne = 1;
   tcb.probing = 0;
   startRtx(tcb);

@@ -29,7 +29,7 @@ import {
   scoreboard,
 } from "../recovery/scoreboard.ts";
 import { retransmissionSent } from "../recovery/spurious.ts";
-import { probeSent, startRecoveryTimer } from "../recovery/tlp.ts";
+import { LOSS_PROBE, probeSent, startRecoveryTimer } from "../recovery/tlp.ts";
 import { currentRto, startTiming, stopTiming } from "../rtt.ts";
 import { sackLength, writeSack } from "../sack.ts";
 import { Seq } from "../seq.ts";
@@ -308,6 +308,7 @@ function resend(tcb: Tcb, board: Scoreboard, index: u32): bool {
   if (index == board.first && tcb.caState == CA_RECOVERY && tcb.probing != REORDERING) {
     // What answers it is a round trip away from now, as in Linux: by the time it was first sent it may be due to time out.
     // Round trips are what the latest was, of which SRTT has yet to hear: slow start that fills a queue doubles them.
+    if (tcb.probing == LOSS_PROBE) tcb.probing = 0;
     const grown = board.rackKnown ? f64(board.rackRtt) - tcb.srtt : 0;
     startRtx(tcb, Math.ceil(max(0, min(grown, tcb.srtt))));
   }

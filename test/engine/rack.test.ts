@@ -456,6 +456,27 @@ describe("tail loss probe", () => {
     expect(engine.counters().TCPLossProbes).toBe(1);
   });
 
+  it("[8985-9] is not sent any more once a recovery has begun, whose last segment has arrived long since", async () => {
+    const { sent, ack, peer, engine, connection } = await flight(10);
+    sent();
+    peer.wait(RTT);
+    ack(1, [8, 10]);
+    expect(sent()).toContain(1);
+    // What was sent again is lost as well: only the timer goes on.
+    peer.wait(2 * RTT + 2);
+    expect(engine.counters().TCPLossProbes).toBe(0);
+    const again: number[] = [];
+    for (let round = 0; connection.unacked > 0 && round < 20; round++) {
+      peer.wait(1000);
+      again.push(...sent());
+      for (let next = Math.min(...again); again.includes(next); next++)
+        ack(next === 7 ? 11 : next + 1, [8, 10]);
+    }
+    expect(connection.unacked).toBe(0);
+    expect(again).not.toContain(10);
+    expect(engine.counters().TCPLossProbes).toBe(0);
+  });
+
   it("can be switched off", async () => {
     const { sent, peer, engine } = await flight(3, { tcpEarlyRetrans: 0 });
     sent();
