@@ -19,6 +19,7 @@ import { slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
 import { textRead } from "./receive/tuning.ts";
 import { canMark, markRecord } from "./records.ts";
+import { checkAppLimited } from "./recovery/rate.ts";
 import { refused, sendRoom, wakeWriters } from "./send/buffer.ts";
 import { resetConnection } from "./send/replies.ts";
 import { Seq } from "./seq.ts";
@@ -220,6 +221,7 @@ export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
   ) {
     return state == CLOSED && tcb.error ? tcb.error : ERR_PIPE;
   }
+  checkAppLimited(tcb);
   const want = min(length, sendRoom(tcb));
   const taken = tcb.sndStream.put(tcb.sndTextStart, tcb.sndEnd, staging + skip, want);
   tcb.sndEnd = tcb.sndEnd.plus(taken);

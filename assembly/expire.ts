@@ -6,6 +6,7 @@ import { slotAt, timerArea } from "./pool.ts";
 import { earliest, raise, wantOutput } from "./queues.ts";
 import { timerExpired } from "./recovery/newreno.ts";
 import { REORDERING, reorderingExpired } from "./recovery/rack.ts";
+import { checkAppLimited } from "./recovery/rate.ts";
 import { LOSS_PROBE, probeExpired, resumeTimer } from "./recovery/tlp.ts";
 import { currentRto } from "./rtt.ts";
 import { PROBE_DUE } from "./send/output.ts";
@@ -79,6 +80,7 @@ function delayedAck(tcb: Tcb): void {
 /** The retransmission timer, RFC 6298 §5.4 to §5.6, or the zero-window probe's. */
 function retransmission(tcb: Tcb): void {
   tcb.rtxAt = NEVER;
+  checkAppLimited(tcb);
   if (isHeldBack(tcb) && tcb.probing != REORDERING) {
     release(tcb);
     if (tcb.flightSize == 0 && tcb.sndWnd) {

@@ -2,7 +2,8 @@ import { roundTrip } from "./congestion/control.ts";
 import { isScored } from "./recovery/scoreboard.ts";
 import { adaptToSpurious } from "./recovery/spurious.ts";
 import { setting } from "./settings.ts";
-import { SET_RTO_INIT_MS, SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
+import { ANNEX_CONGESTION, ANNEX_MIN_RTT } from "./shared/annex-layout.ts";
+import { SET_MIN_RTT_WLEN, SET_RTO_INIT_MS, SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, now, SECOND } from "./time.ts";
 import { echoedRtt } from "./timestamps.ts";
@@ -34,6 +35,41 @@ function tell(tcb: Tcb, sample: f64): void {
   if (!isScored(tcb)) roundTrip(tcb, sample);
 }
 
+/**
+ * The least round trip of the last tcp_min_rtt_wlen: that of the present half of it, and of the one before. Without an
+ * annex, of all time.
+ */
+@unmanaged
+@final
+class MinRtt {
+  /** When the present half began, milliseconds modulo 2^32. */
+  since: u32;
+  /** Microseconds; 0 before the first. */
+  least: u32;
+
+  @inline static of(tcb: Tcb): MinRtt {
+    return changetype<MinRtt>(usize(tcb.annex) + ANNEX_MIN_RTT);
+  }
+}
+
+function noteLeast(tcb: Tcb, rtt: u32): void {
+  const before = tcb.rttMin;
+  if (before == 0 || rtt < before) tcb.rttMin = rtt;
+  if (tcb.annex == 0) return;
+  const it = MinRtt.of(tcb);
+  const at = u32(u64(now / MILLISECOND));
+  const half = u32(setting(SET_MIN_RTT_WLEN)) * 500;
+  const age = at - it.since;
+  if (it.least == 0) {
+    it.since = at;
+    it.least = tcb.rttMin;
+  } else if (age >= half) {
+    tcb.rttMin = age >= 2 * half ? rtt : min(it.least, rtt);
+    it.least = rtt;
+    it.since = at;
+  } else if (rtt < it.least) it.least = rtt;
+}
+
 /** Take a measurement of `sample` microseconds into the estimate of `tcb`. */
 export function measured(tcb: Tcb, sample: f64): void {
   // A round trip within one tick of the caller's clock is still one: zero would mean "none yet" everywhere.
@@ -43,7 +79,7 @@ export function measured(tcb: Tcb, sample: f64): void {
   tcb.rttvar = nextRttvar(tcb.rttvar, tcb.srtt, first, sample);
   tcb.srtt = nextSrtt(tcb.srtt, first, sample);
   adaptToSpurious(tcb, sample);
-  if (first || sample < f64(tcb.rttMin)) tcb.rttMin = u32(min(sample, 4294967295.0));
+  noteLeast(tcb, u32(min(sample, 4294967295.0)));
   // As in Linux the lower bound is one of what is added to SRTT: a steady round trip does not come to time out for a
   // delayed ACK. (2.4) SHOULD have a second instead.
   const margin = max(unclampedRto(0, tcb.rttvar), f64(setting(SET_RTO_MIN_US)));
@@ -104,4 +140,5 @@ export function afterSynLoss(tcb: Tcb): void {
   if (tcb.srtt == 0) tcb.rto = max(tcb.rto, RTO_AFTER_SYN_LOSS);
 }
 
+if (ANNEX_MIN_RTT + offsetof<MinRtt>() > ANNEX_CONGESTION) ERROR("MinRtt does not fit its part of an annex");
 if (SECOND != 1000000) ERROR("RTO constants are in microseconds");

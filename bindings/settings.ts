@@ -87,6 +87,8 @@ export interface Settings {
   tcpRtoMinUs: number;
   /** Upper bound of the retransmission timeout, milliseconds (120000). */
   tcpRtoMaxMs: number;
+  /** Seconds that the least round trip counts for (300). */
+  tcpMinRttWlen: number;
   /** Begin anew after an idle RTO (RFC 5681 §4.1): 0 or 1 (1). */
   tcpSlowStartAfterIdle: number;
   /** Reset a connection the accept queue has no place for: 0 or 1 (0). */
@@ -141,6 +143,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpRtoInitMs: 1000,
   tcpRtoMinUs: 200000,
   tcpRtoMaxMs: 120000,
+  tcpMinRttWlen: 300,
   tcpSlowStartAfterIdle: 1,
   tcpAbortOnOverflow: 0,
   tcpChallengeAckLimit: 10,
@@ -184,6 +187,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpRtoInitMs: [1000, 120000, control.SET_RTO_INIT_MS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
+  tcpMinRttWlen: [0, 86400, control.SET_MIN_RTT_WLEN],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],
   tcpAbortOnOverflow: [0, 1, control.SET_ABORT_ON_OVERFLOW],
   tcpKeepaliveTime: [1, 32767, control.SET_KEEPALIVE_TIME],

@@ -45,6 +45,8 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   const tuning = u32(tcb.TCB_ANNEX) && u32(tcb.TCB_ANNEX) + annex.ANNEX_RECEIVE;
   const board = (field: number) => (beyond ? core.words[(beyond + field) >> 2]! >>> 0 : 0);
   const delivered = beyond ? core.doubles[(beyond + annex.SB_DELIVERED) >> 3]! : f64(tcb.TCB_BYTES_ACKED);
+  const rate = beyond ? u32(tcb.TCB_ANNEX) + annex.ANNEX_RATE : 0;
+  const took = rate && core.words[(rate + annex.RATE_INTERVAL) >> 2]! >>> 0;
   const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
   return {
     state: STATES[u8(tcb.TCB_STATE)]!,
@@ -97,5 +99,7 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     notsentBytes: Math.max(0, unsent),
     sndWnd: u32(tcb.TCB_SND_WND),
     rcvWnd: span(tcb.TCB_RCV_ADV, tcb.TCB_RCV_NXT),
+    deliveryRate: took && Math.floor(((core.words[(rate + annex.RATE_DELIVERED) >> 2]! >>> 0) * 1e6) / took),
+    deliveryRateAppLimited: rate !== 0 && core.bytes[rate + annex.RATE_APP_LIMITED] !== 0,
   };
 }

@@ -95,6 +95,7 @@ export interface TcpInfo {
   pmtu: number;
   rtt: number;
   rttvar: number;
+  /** The least of the last `tcpMinRttWlen`. */
   minRtt: number;
   sndSsthresh: number;
   sndCwnd: number;
@@ -116,6 +117,10 @@ export interface TcpInfo {
   notsentBytes: number;
   sndWnd: number;
   rcvWnd: number;
+  /** Octets a second at which text was delivered of late, and whether that is all there was to send; 0 for a peer
+   * without SACK. */
+  deliveryRate: number;
+  deliveryRateAppLimited: boolean;
 }
 
 export interface ConnectionOptions {

@@ -6,6 +6,7 @@ import { raise, wantOutput } from "../queues.ts";
 import { recordsAcknowledged } from "../records.ts";
 import { congestionEchoed, duplicateAck, newlyAcked } from "../recovery/newreno.ts";
 import { scoredAck, watchReordering } from "../recovery/rack.ts";
+import { checkAppLimited } from "../recovery/rate.ts";
 import { isScored, scoreboard } from "../recovery/scoreboard.ts";
 import { startRecoveryTimer } from "../recovery/tlp.ts";
 import { finishTiming } from "../rtt.ts";
@@ -88,6 +89,7 @@ function takeSacks(tcb: Tcb): void {
 /** Process the ACK of `segment`, which lies in [SND.UNA - MAX.SND.WND, SND.NXT]. */
 export function checkAckField(tcb: Tcb): void {
   heard(tcb);
+  checkAppLimited(tcb);
   if (tcb.ecn && isEchoed(tcb)) congestionEchoed(tcb);
   if (segment.ack > tcb.sndUna) {
     if (segment.textLength == 0) count(CNT_TCP_PURE_ACKS);

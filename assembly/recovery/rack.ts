@@ -26,7 +26,8 @@ import { isEchoOlder } from "../timestamps.ts";
 import { endFrto, frtoScored } from "./frto.ts";
 import { CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY } from "./newreno.ts";
 import { beginReduction, reduce } from "./prr.ts";
-import { EVER_RESENT, LOST, NONE, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
+import { beginSample, endSample, Rate, rateSent, sampleSegment } from "./rate.ts";
+import { EVER_RESENT, LOST, NONE, pipe, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
 import {
   allCameTwice,
   cameTwiceThere,
@@ -90,6 +91,7 @@ function delivered(tcb: Tcb, board: Scoreboard, record: Sent): void {
   if (record.has(LOST)) board.lostOctets -= length;
   if (record.has(RESENT)) board.resentOctets -= length;
   newlyDelivered += length;
+  sampleSegment(tcb, record);
   advance(tcb, board, record);
 }
 
@@ -232,6 +234,12 @@ function reoWnd(tcb: Tcb, board: Scoreboard): f64 {
   return min((f64(tcb.rttMin) / 4) * board.reoWndMult, tcb.srtt);
 }
 
+/** The record `index` has not come in time. */
+function lose(tcb: Tcb, board: Scoreboard, index: u32, record: Sent): void {
+  Rate.of(tcb).lost += record.length;
+  markLost(board, index, record);
+}
+
 function markLost(board: Scoreboard, index: u32, record: Sent): void {
   if (record.has(RESENT)) board.resentOctets -= record.length;
   if (!record.has(LOST)) board.lostOctets += record.length;
@@ -259,7 +267,7 @@ function detectLosses(tcb: Tcb, board: Scoreboard): f64 {
     const later = record.later;
     const left = record.sentAt + f64(board.rackRtt) + window - now;
     if (left > 0) return left;
-    markLost(board, index, record);
+    lose(tcb, board, index, record);
     index = later;
   }
   return 0;
@@ -363,11 +371,13 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   sacked = false;
   original = false;
   rests = false;
+  beginSample();
   if (acked) takeCumulative(tcb, board, before);
   if (segment.sackBlocks) takeBlocks(tcb, board, before);
   if (newlyDelivered) roundTrip(tcb, board.rackRtt);
   noteLate(tcb, board);
   board.delivered += newlyDelivered;
+  endSample(tcb, board);
   if (board.tlpOut && probeAnswered(tcb, board, sawDsack, newlyDelivered != 0)) reduceForProbe(tcb);
   settle(tcb, board, acked, before);
   const timeout = board.isEmpty ? 0 : detectLosses(tcb, board);
@@ -439,7 +449,7 @@ export function timeoutScored(tcb: Tcb): void {
   for (let index = board.first; index != board.next; index++) {
     const record = board.sent(index);
     if (record.has(SACKED) || (record.has(LOST) && !record.has(RESENT))) continue;
-    if (index == board.first || record.sentAt <= horizon) markLost(board, index, record);
+    if (index == board.first || record.sentAt <= horizon) lose(tcb, board, index, record);
   }
 }
 
@@ -471,7 +481,7 @@ export function nextLost(board: Scoreboard): u32 {
 }
 
 /** The record was sent again. */
-export function resent(board: Scoreboard, index: u32): void {
+export function resent(tcb: Tcb, board: Scoreboard, index: u32): void {
   const record = board.sent(index);
   const length = record.length;
   assert(!record.has(SACKED));
@@ -481,4 +491,5 @@ export function resent(board: Scoreboard, index: u32): void {
   if (record.linked) board.unlink(record);
   board.link(index, record);
   board.prrOut += length;
+  rateSent(tcb, board, record, pipe(tcb), false);
 }

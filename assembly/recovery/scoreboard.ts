@@ -2,7 +2,7 @@ import { annexOf } from "../annex.ts";
 import { Reassembly } from "../reassembly.ts";
 import { Seq } from "../seq.ts";
 import {
-  ANNEX_CONGESTION,
+  ANNEX_RATE,
   ANNEX_RECOVERY,
   SB_DELIVERED,
   SB_DSACK_DUPS,
@@ -15,6 +15,7 @@ import { BLOCK_SIZE } from "../shared/sizes.ts";
 import { Stream } from "../stream.ts";
 import { Tcb } from "../tcb.ts";
 import { Micros, now } from "../time.ts";
+import { markAppLimited, rateSent } from "./rate.ts";
 
 // What became of each segment in flight, for peers that tell of holes: a record a segment, in the order of sequence
 // numbers in blocks of the pool, and linked in the order in which they were sent last. Which octets are SACKed stands in
@@ -25,6 +26,8 @@ export const SACKED: u32 = 1;
 export const LOST: u32 = 2;
 export const RESENT: u32 = 4;
 export const EVER_RESENT: u32 = 8;
+/** It was sent while the application had nothing more to send. Written by rate.ts. */
+export const APP_LIMITED: u32 = 16;
 
 /** Sent.linked. */
 const IN_FLIGHT: u32 = 1;
@@ -33,8 +36,9 @@ const WAITING: u32 = 2;
 /** No record. */
 export const NONE: u32 = 0xffffffff;
 
-const RECORD: u32 = 32;
-const SHIFT: u32 = 5;
+/** One line of the cache. */
+const RECORD: u32 = 64;
+const SHIFT: u32 = 6;
 
 /** How often a record was looked at, where assertions are on: what an ACK costs, for tests. */
 export let looks: u32 = 0;
@@ -52,6 +56,13 @@ export class Sent {
   flags: u32;
   /** Which list it stands in: IN_FLIGHT in that order, WAITING for its turn to be sent again, or 0 for none. */
   linked: u32;
+
+  // What had become of the connection when it was sent. Written by rate.ts, whose names these are.
+  delivered: f64;
+  deliveredAt: Micros;
+  firstSentAt: Micros;
+  inFlight: u32;
+  lost: u32;
 
   @inline get length(): u32 {
     return this.end.since(this.start);
@@ -273,7 +284,7 @@ if (offsetof<Scoreboard>("resentOctets") != SB_RESENT_OCTETS) ERROR("layout drif
 if (offsetof<Scoreboard>("delivered") != SB_DELIVERED) ERROR("layout drift: delivered");
 if (offsetof<Scoreboard>("reordering") != SB_REORDERING) ERROR("layout drift: reordering");
 if (offsetof<Scoreboard>("dsackDups") != SB_DSACK_DUPS) ERROR("layout drift: dsackDups");
-if (ANNEX_RECOVERY + offsetof<Scoreboard>() > ANNEX_CONGESTION)
+if (ANNEX_RECOVERY + offsetof<Scoreboard>() > ANNEX_RATE)
   ERROR("a scoreboard does not fit its part of the annex");
 if (offsetof<Stream>() != 24 || offsetof<Reassembly>() != 12)
   ERROR("a scoreboard begins with a stream and runs");
@@ -301,6 +312,8 @@ export function beginScoreboard(tcb: Tcb): void {
   board.fack = tcb.sndUna;
   board.rackEnd = tcb.sndUna;
   board.dsackRound = tcb.sndUna;
+  // Nothing was sent although it might have been.
+  markAppLimited(tcb, 0);
 }
 
 /** RFC 5681's three duplicates, as Linux's tcp_reordering begins. */
@@ -324,7 +337,11 @@ export function clearScoreboard(tcb: Tcb): void {
  */
 export function recordSent(tcb: Tcb, length: u32): void {
   const board = scoreboard(tcb);
-  if (board.push(tcb.sndNxt, tcb.sndNxt.plus(length))) return;
+  const alone = board.isEmpty;
+  if (board.push(tcb.sndNxt, tcb.sndNxt.plus(length))) {
+    rateSent(tcb, board, board.sent(board.next - 1), pipe(tcb) + length, alone);
+    return;
+  }
   board.clear();
   board.reordering = 0;
   tcb.rexmitNxt = tcb.sndUna;

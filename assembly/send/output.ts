@@ -304,7 +304,7 @@ function resend(tcb: Tcb, board: Scoreboard, index: u32): bool {
     if (sent == 0) break;
     at = at.plus(sent);
   }
-  resent(board, index);
+  resent(tcb, board, index);
   if (index == board.first && tcb.caState == CA_RECOVERY && tcb.probing != REORDERING) {
     // What answers it is a round trip away from now, as in Linux: by the time it was first sent it may be due to time out.
     // Round trips are what the latest was, of which SRTT has yet to hear: slow start that fills a queue doubles them.

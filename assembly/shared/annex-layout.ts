@@ -26,6 +26,13 @@ export const SB_RESENT_OCTETS = 52;
 export const SB_DELIVERED = 72;
 export const SB_REORDERING = 104;
 export const SB_DSACK_DUPS = 132;
+/** Delivery rate: recovery/rate.ts. Of that, what tcp_info tells. */
+export const ANNEX_RATE = 272;
+export const RATE_DELIVERED = 28;
+export const RATE_INTERVAL = 32;
+export const RATE_APP_LIMITED = 36;
+/** The window of the least round trip: rtt.ts. */
+export const ANNEX_MIN_RTT = 312;
 /** Congestion control: congestion/. */
 export const ANNEX_CONGESTION = 320;
 export const ANNEX_CONGESTION_BYTES = 128;

@@ -67,6 +67,7 @@ export const SET_ECN_FALLBACK = 352;
 export const SET_EARLY_RETRANS = 356;
 export const SET_CONGESTION_CONTROL = 380;
 export const SET_FRTO = 520;
+export const SET_MIN_RTT_WLEN = 524;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 

@@ -6,7 +6,7 @@ import { random } from "../support/random.ts";
 // What the blocks of a peer that means ill may cost: each record of a segment in flight is looked at when something becomes of
 // it, and for the rest an ACK costs a binary search. Segments are the smallest there are.
 
-const MEMORY = 32 * 2 ** 20;
+const MEMORY = 64 * 2 ** 20;
 const MSS = 48;
 const MILLISECOND = 1000;
 const NONE = 0xffffffff;

@@ -84,7 +84,7 @@ export function probe_resendLost(tcb: u32, most: u32): u32 {
   for (let i: u32 = 0; i < most; i++) {
     const index = nextLost(board);
     if (index == NONE || pipe(it) + it.sndMss > it.cwnd) break;
-    resent(board, index);
+    resent(it, board, index);
   }
   return looks - from;
 }
