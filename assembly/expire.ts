@@ -10,6 +10,7 @@ import { checkAppLimited } from "./recovery/rate.ts";
 import { LOSS_PROBE, probeExpired, resumeTimer } from "./recovery/tlp.ts";
 import { currentRto } from "./rtt.ts";
 import { PROBE_DUE } from "./send/output.ts";
+import { paceAt, paceExpired } from "./send/pacing.ts";
 import { setting } from "./settings.ts";
 import {
   EV_CLOSED,
@@ -60,6 +61,7 @@ export function expire(slots: u32): void {
       continue;
     }
     if (tcb.ackAt <= now) delayedAck(tcb);
+    if (paceAt(tcb) <= now) paceExpired(tcb);
     if (tcb.rtxAt <= now) retransmission(tcb);
     if (tcb.keepAt <= now) keepaliveExpired(tcb);
     if (tcb.waitAt <= now && tcb.state != CLOSED) {

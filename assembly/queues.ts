@@ -1,4 +1,5 @@
 import { eventArea, giveSlot, slotAt } from "./pool.ts";
+import { paceAt } from "./send/pacing.ts";
 import {
   CTL_EVENT_COUNT,
   CTL_EVENT_MORE,
@@ -143,7 +144,7 @@ export function drainEvents(): void {
 
 /** When something is next due for this TCB. */
 export function earliest(tcb: Tcb): f64 {
-  return min(min(tcb.rtxAt, tcb.ackAt), min(tcb.waitAt, tcb.keepAt));
+  return min(min(min(tcb.rtxAt, tcb.ackAt), min(tcb.waitAt, tcb.keepAt)), paceAt(tcb));
 }
 
 /** Free the slot of a TCB that has left its lists; its holder is told, so that its timer is cancelled. */

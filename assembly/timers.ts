@@ -1,5 +1,6 @@
 import { earliest, raise } from "./queues.ts";
 import { currentRto } from "./rtt.ts";
+import { disarmPace } from "./send/pacing.ts";
 import { EV_DEADLINE } from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, Micros, NEVER, now } from "./time.ts";
@@ -7,7 +8,8 @@ import { patience } from "./user-timeout.ts";
 
 // Deadlines are state; the wheel's entry is a hint. Only a deadline that moves earlier than the hint is told.
 
-function moved(tcb: Tcb): void {
+/** A deadline has. */
+export function moved(tcb: Tcb): void {
   if (earliest(tcb) < tcb.armed) raise(tcb, EV_DEADLINE);
 }
 
@@ -48,6 +50,7 @@ export function startRtx(tcb: Tcb, more: f64 = 0): void {
 }
 
 export function disarmAll(tcb: Tcb): void {
+  disarmPace(tcb);
   tcb.keepAt = NEVER;
   tcb.rtxAt = NEVER;
   tcb.ackAt = NEVER;

@@ -4,6 +4,7 @@ import { fitSegments } from "./path.ts";
 import { handle, wantOutput } from "./queues.ts";
 import { ackAtOnce } from "./receive/text.ts";
 import { inheritSendBuffer, setSendBuffer } from "./send/buffer.ts";
+import { limitPace, Pacing } from "./send/pacing.ts";
 import { SEND_BUFFER, SEND_NOTSENT_LOWAT } from "./shared/annex-layout.ts";
 import { ERR_NO_MEMORY, ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
@@ -17,6 +18,7 @@ import {
   OPT_KEEP_IDLE,
   OPT_KEEP_INTERVAL,
   OPT_LINGER_RESET,
+  OPT_MAX_PACING_RATE,
   OPT_MAX_SEGMENT,
   OPT_NO_DELAY,
   OPT_NOTSENT_LOWAT,
@@ -25,7 +27,7 @@ import {
   OPT_USER_TIMEOUT,
   OPT_USER_TIMEOUT_OPTION,
 } from "./shared/user-options.ts";
-import { CONTROL_MASK, CONTROL_SHIFT, CORK, LINGER_RESET, Tcb } from "./tcb.ts";
+import { CORK, LINGER_RESET, Tcb } from "./tcb.ts";
 import { advertiseUserTimeout, inheritUserTimeout, setUserTimeout } from "./user-timeout.ts";
 import { inheritWindow, setReceiveBuffer } from "./window.ts";
 
@@ -60,8 +62,11 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
   } else if (option == OPT_DSCP) tcb.flow = (tcb.flow & FLOW_LABEL) | (value << DSCP_SHIFT);
   else if (option == OPT_HOP_LIMIT) tcb.hops = u8(value);
   else if (option == OPT_CONGESTION_CONTROL) {
-    tcb.choices = (tcb.choices & ~CONTROL_MASK) | (u8(value) << CONTROL_SHIFT);
-    restartControl(tcb);
+    restartControl(tcb, value);
+    if (talks) wantOutput(tcb);
+  } else if (option == OPT_MAX_PACING_RATE) {
+    if (!limitPace(tcb, value)) return ERR_NO_MEMORY;
+    if (talks) wantOutput(tcb);
   } else if (option == OPT_RECEIVE_BUFFER) setReceiveBuffer(tcb, value);
   else if (option == OPT_SEND_BUFFER || option == OPT_NOTSENT_LOWAT) {
     if (!setSendBuffer(tcb, option == OPT_SEND_BUFFER ? SEND_BUFFER : SEND_NOTSENT_LOWAT, value))
@@ -107,4 +112,5 @@ export function inheritOptions(child: Tcb, listener: Tcb): void {
   inheritUserTimeout(child, listener);
   inheritWindow(child, listener);
   inheritSendBuffer(child, listener);
+  if (listener.annex) limitPace(child, Pacing.of(listener).most);
 }

@@ -1,13 +1,17 @@
 import * as control from "../assembly/shared/control.ts";
 import { STREAM_MAX } from "../assembly/shared/sizes.ts";
-import { CONTROL_CUBIC, CONTROL_NEWRENO } from "../assembly/shared/user-options.ts";
+import { CONTROL_BBR, CONTROL_CUBIC, CONTROL_NEWRENO } from "../assembly/shared/user-options.ts";
 import { SynwaveError, show } from "./errors.ts";
 
-/** What bounds what may be in flight: CUBIC (RFC 9438) with HyStart++ (RFC 9406), or NewReno, which Linux calls "reno". */
-export type CongestionControl = "cubic" | "newreno" | "reno";
+/**
+ * What bounds what may be in flight: CUBIC (RFC 9438) with HyStart++ (RFC 9406), BBR (draft-ietf-ccwg-bbr, version 3),
+ * or NewReno, which Linux calls "reno".
+ */
+export type CongestionControl = "cubic" | "bbr" | "newreno" | "reno";
 
 const CONTROLS: Readonly<Record<CongestionControl, number>> = {
   cubic: CONTROL_CUBIC,
+  bbr: CONTROL_BBR,
   newreno: CONTROL_NEWRENO,
   reno: CONTROL_NEWRENO,
 };
@@ -108,7 +112,7 @@ export interface Settings {
   netdevMaxBacklog: number;
   /** TTL or hop limit of TCP segments (64). */
   ipDefaultTtl: number;
-  /** Congestion control of connections that choose none: "cubic" or "newreno" ("cubic"). */
+  /** Congestion control of connections that choose none: "cubic", "bbr" or "newreno" ("cubic"). */
   tcpCongestionControl: CongestionControl;
 }
 

@@ -47,6 +47,14 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
   const delivered = beyond ? core.doubles[(beyond + annex.SB_DELIVERED) >> 3]! : f64(tcb.TCB_BYTES_ACKED);
   const rate = beyond ? u32(tcb.TCB_ANNEX) + annex.ANNEX_RATE : 0;
   const took = rate && core.words[(rate + annex.RATE_INTERVAL) >> 2]! >>> 0;
+  const cwnd = u32(tcb.TCB_CWND);
+  const ssthresh = u32(tcb.TCB_SSTHRESH);
+  const srtt = f64(tcb.TCB_SRTT);
+  const pacing = u32(tcb.TCB_ANNEX) && u32(tcb.TCB_ANNEX) + annex.ANNEX_PACING;
+  const paced = (pacing && core.doubles[(pacing + annex.PACING_RATE) >> 3]!) * 1e6;
+  const most = pacing && core.words[(pacing + annex.PACING_MOST) >> 2]! >>> 0;
+  // Linux's tcp_pacing_ss_ratio and tcp_pacing_ca_ratio.
+  const wouldBe = srtt && (cwnd * (cwnd < ssthresh / 2 ? 2e6 : 1.2e6)) / srtt;
   const unsent = (u32(tcb.TCB_SND_END) - u32(tcb.TCB_SND_NXT)) | 0;
   return {
     state: STATES[u8(tcb.TCB_STATE)]!,
@@ -78,12 +86,12 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     backoff: u8(tcb.TCB_BACKOFF),
     probes: u8(tcb.TCB_PROBES),
     pmtu: at === undefined ? core.words[control.SET_MTU >> 2]! : u16(tcb.TCB_PMTU),
-    rtt: f64(tcb.TCB_SRTT),
+    rtt: srtt,
     rttvar: f64(tcb.TCB_RTTVAR),
     minRtt: u32(tcb.TCB_RTT_MIN),
     // Linux counts both in segments.
-    sndSsthresh: u32(tcb.TCB_SSTHRESH) >= 0x7fffffff ? 0x7fffffff : Math.floor(u32(tcb.TCB_SSTHRESH) / mss),
-    sndCwnd: Math.floor(u32(tcb.TCB_CWND) / mss),
+    sndSsthresh: ssthresh >= 0x7fffffff ? 0x7fffffff : Math.floor(ssthresh / mss),
+    sndCwnd: Math.floor(cwnd / mss),
     advmss: u16(tcb.TCB_ADV_MSS),
     rcvSsthresh: u32(tcb.TCB_RCV_BUF),
     rcvRtt: tuning ? core.doubles[(tuning + annex.TUNE_RTT) >> 3]! : 0,
@@ -100,6 +108,7 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
     sndWnd: u32(tcb.TCB_SND_WND),
     rcvWnd: span(tcb.TCB_RCV_ADV, tcb.TCB_RCV_NXT),
     deliveryRate: took && Math.floor(((core.words[(rate + annex.RATE_DELIVERED) >> 2]! >>> 0) * 1e6) / took),
+    pacingRate: Math.floor(Math.min(paced || wouldBe, most || Infinity)),
     deliveryRateAppLimited: rate !== 0 && core.bytes[rate + annex.RATE_APP_LIMITED] !== 0,
   };
 }

@@ -121,6 +121,9 @@ export interface TcpInfo {
    * without SACK. */
   deliveryRate: number;
   deliveryRateAppLimited: boolean;
+  /** Octets a second at which text may leave; where neither congestion control nor the user paces it, what Linux
+   * would make of the window. */
+  pacingRate: number;
 }
 
 export interface ConnectionOptions {
@@ -157,7 +160,10 @@ export interface ConnectionOptions {
   /** Octets that may wait to be sent (TCP_NOTSENT_LOWAT): `write` takes more while fewer do, and `writable` is told when
    * half are left; 1 to 2^32 - 1. 0 is the default, `tcpNotsentLowat`. */
   notsentLowat: number;
-  /** "cubic" or "newreno" ("reno" is the same), from now on. Default `tcpCongestionControl`. */
+  /** Octets a second at which text leaves at most, retransmissions included; 0 to 4294967295, 0 for no bound
+   * (SO_MAX_PACING_RATE). */
+  maxPacingRate: number;
+  /** "cubic", "bbr" or "newreno" ("reno" is the same), from now on. Default `tcpCongestionControl`. */
   congestionControl: CongestionControl;
 }
 

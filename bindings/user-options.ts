@@ -24,6 +24,7 @@ const OPTIONS: {
   linger: [options.OPT_LINGER_RESET, 0, 65535],
   maxSegment: [options.OPT_MAX_SEGMENT, 88, 65535],
   dscp: [options.OPT_DSCP, 0, 63],
+  maxPacingRate: [options.OPT_MAX_PACING_RATE, 0, 0xffffffff],
   hopLimit: [options.OPT_HOP_LIMIT, 1, 255],
   receiveBuffer: [options.OPT_RECEIVE_BUFFER, 1024, STREAM_MAX],
   sendBuffer: [options.OPT_SEND_BUFFER, 1024, STREAM_MAX],

@@ -1,4 +1,10 @@
-import { reduceForEcho, reduceForLoss, reduceForTimeout, windowAcked } from "../congestion/control.ts";
+import {
+  recovered,
+  reduceForEcho,
+  reduceForLoss,
+  reduceForTimeout,
+  windowAcked,
+} from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { holdBack, tellReduced } from "../ecn.ts";
 import { wantOutput } from "../queues.ts";
@@ -137,7 +143,7 @@ export function newlyAcked(tcb: Tcb, acked: u32): void {
 /** What is in flight was too large for the path (RFC 1191 §6.4): all of it again, with no word of congestion. */
 export function resendAll(tcb: Tcb): void {
   if (tcb.flightSize == 0 || tcb.sndUna == tcb.iss) return;
-  if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  if (tcb.caState == CA_RECOVERY) recovered(tcb, true);
   forgetRetransmissions(tcb);
   if (isScored(tcb)) markAll(tcb);
   tcb.caState = CA_LOSS;

@@ -1,4 +1,12 @@
-import { reduceForLoss, roundTrip, windowAcked } from "../congestion/control.ts";
+import {
+  ackDelivered,
+  recovered,
+  reduceForLoss,
+  roundTrip,
+  segmentLost,
+  setsWindow,
+  windowAcked,
+} from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { tellReduced } from "../ecn.ts";
 import { segment } from "../packet/segment.ts";
@@ -51,6 +59,8 @@ const REORDERING_MAX: u32 = 300;
 // What the ACK being processed has told.
 let newlyDelivered: u32 = 0;
 let newlyLost: bool = false;
+/** Where what was last found lost ends. */
+let lostTo: Seq = Seq.of(0);
 /** Lowest sequence number that came late, and was sent once. */
 let lateFrom: Seq = Seq.of(0);
 let late: bool = false;
@@ -237,6 +247,8 @@ function reoWnd(tcb: Tcb, board: Scoreboard): f64 {
 /** The record `index` has not come in time. */
 function lose(tcb: Tcb, board: Scoreboard, index: u32, record: Sent): void {
   Rate.of(tcb).lost += record.length;
+  segmentLost(tcb, record, !newlyLost || record.start != lostTo);
+  lostTo = record.end;
   markLost(board, index, record);
 }
 
@@ -290,7 +302,7 @@ function enterRecovery(tcb: Tcb, board: Scoreboard): void {
 
 /** All that was in flight when it began has arrived. */
 function leaveRecovery(tcb: Tcb, board: Scoreboard): void {
-  if (tcb.caState == CA_RECOVERY) tcb.cwnd = tcb.ssthresh;
+  recovered(tcb, tcb.caState == CA_RECOVERY);
   if (allCameTwice(tcb) || isFirstCopys(tcb)) takeBack(tcb, board, CNT_TCP_FULL_UNDO);
   else if (board.reoWndPersist && --board.reoWndPersist == 0) board.reoWndMult = 1;
   endFrto(tcb);
@@ -382,6 +394,7 @@ export function scoredAck(tcb: Tcb, acked: u32, before: Seq): f64 {
   settle(tcb, board, acked, before);
   const timeout = board.isEmpty ? 0 : detectLosses(tcb, board);
   react(tcb, board, acked);
+  ackDelivered(tcb, newlyDelivered);
   if (board.isEmpty) board.clear();
   wantOutput(tcb);
   return timeout;
@@ -393,7 +406,7 @@ function reduceForProbe(tcb: Tcb): void {
   reduceForLoss(tcb);
   forgetRetransmissions(tcb);
   tellReduced(tcb);
-  tcb.cwnd = tcb.ssthresh;
+  if (!setsWindow(tcb)) tcb.cwnd = tcb.ssthresh;
   count(CNT_TCP_LOSS_PROBE_RECOVERY);
 }
 
@@ -401,7 +414,7 @@ function reduceForProbe(tcb: Tcb): void {
 function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
   if (tcb.caState < CA_RECOVERY && board.lostOctets) enterRecovery(tcb, board);
   if (tcb.caState == CA_RECOVERY) {
-    reduce(tcb, board, newlyDelivered, acked != 0 && !newlyLost);
+    if (!setsWindow(tcb)) reduce(tcb, board, newlyDelivered, acked != 0 && !newlyLost);
     return;
   }
   if (tcb.caState == CA_LOSS) {
@@ -425,7 +438,7 @@ export function reorderingExpired(tcb: Tcb): void {
   const timeout = detectLosses(tcb, board);
   if (board.lostOctets) {
     if (tcb.caState < CA_RECOVERY) enterRecovery(tcb, board);
-    if (tcb.caState == CA_RECOVERY) reduce(tcb, board, 0, false);
+    if (tcb.caState == CA_RECOVERY && !setsWindow(tcb)) reduce(tcb, board, 0, false);
     wantOutput(tcb);
   }
   if (timeout) watchReordering(tcb, timeout);

@@ -1,4 +1,5 @@
 import { annexOf } from "../annex.ts";
+import { fedWindow } from "../congestion/control.ts";
 import { initialWindow } from "../congestion/window.ts";
 import { blocksLeft, spareBlocks, takeGiven } from "../pool.ts";
 import { nextForMemory, raise, waitingForMemory, wantMemory } from "../queues.ts";
@@ -32,11 +33,11 @@ export function inheritSendBuffer(child: Tcb, listener: Tcb): void {
   if (annex) memory.copy(annex + ANNEX_SEND, usize(listener.annex) + ANNEX_SEND, ANNEX_SEND_BYTES);
 }
 
-/** Octets that may be queued: twice what the congestion window lets fly, between tcp_wmem's default and maximum. */
+/** Octets that may be queued: twice what congestion control lets fly, between tcp_wmem's default and maximum. */
 function limit(tcb: Tcb): u32 {
   const fixed = chosen(tcb, SEND_BUFFER);
   if (fixed) return fixed;
-  const wanted = 2 * max(tcb.cwnd, initialWindow(tcb.sndMss));
+  const wanted = 2 * max(fedWindow(tcb), initialWindow(tcb.sndMss));
   return min(max(wanted, u32(setting(SET_WMEM_DEFAULT))), u32(setting(SET_WMEM_MAX)));
 }
 

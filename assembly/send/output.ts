@@ -1,5 +1,4 @@
-import { textSent } from "../congestion/control.ts";
-import { restartAfterIdle } from "../congestion/window.ts";
+import { beforeText, textSent } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { isHeldBack, segmentEcn, synEcn } from "../ecn.ts";
 import { abridge, setState } from "../lifecycle.ts";
@@ -52,6 +51,7 @@ import { offerUserTimeout, owesUserTimeout } from "../user-timeout.ts";
 import { advertise } from "../window.ts";
 import { wakeUnsent } from "./buffer.ts";
 import { emitPosted, posted } from "./outbox.ts";
+import { awaitPace, openPace, paced, paceRoom } from "./pacing.ts";
 import {
   beginBatch,
   commitFor,
@@ -114,6 +114,8 @@ function emit(tcb: Tcb): bool {
     tcb.acksOwed--;
   }
   if (tcb.state == SYN_RECEIVED) return !tcb.ackNow || sendAck(tcb);
+  if (tcb.sndEnd != tcb.sndNxt && !tcb.finSent) beforeText(tcb);
+  openPace(tcb);
   if (tcb.probing == PROBE_DUE) {
     if (!probe(tcb)) return false;
     if (tcb.probing == PROBE_DUE) tcb.probing = PROBING;
@@ -252,6 +254,7 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false
   if (length) {
     tcb.dataSegsOut++;
     tcb.bytesSent += length;
+    paced(tcb, length);
   }
   return true;
 }
@@ -266,6 +269,10 @@ function retransmit(tcb: Tcb): bool {
   if (tcb.caState != CA_LOSS || tcb.sndWnd == 0 || awaitsFrto(tcb)) return true;
   const end = tcb.sndUna.plus(min(tcb.cwnd, tcb.sndWnd));
   while (tcb.rexmitNxt <= tcb.recover && tcb.rexmitNxt < end) {
+    if (paceRoom(tcb) == 0) {
+      awaitPace(tcb);
+      break;
+    }
     const sent = retransmitAt(tcb, tcb.rexmitNxt);
     if (sent < 0) return false;
     if (sent == 0) break;
@@ -286,6 +293,10 @@ function resendLost(tcb: Tcb): bool {
   for (let index = nextLost(board); index != NONE; index = nextLost(board)) {
     const record = board.sent(index);
     if (pipe(tcb) + min<u32>(record.length, tcb.sndMss) > tcb.cwnd) break;
+    if (paceRoom(tcb) == 0) {
+      awaitPace(tcb);
+      break;
+    }
     // A peer that shrank its window gets what lies within it.
     if (record.start.since(tcb.sndUna) >= tcb.sndWnd) break;
     if (!resend(tcb, board, index)) return false;
@@ -375,9 +386,10 @@ function sendNew(tcb: Tcb): bool {
   } else if (isScored(tcb)) {
     if (tcb.caState == CA_LOSS && nextLost(scoreboard(tcb)) != NONE) return true;
   } else if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
-  if (tcb.sndNxt == tcb.sndUna && tcb.sndEnd != tcb.sndNxt) restartAfterIdle(tcb);
   const before = tcb.sndNxt;
-  let room = usable(tcb);
+  const window = usable(tcb);
+  const most = paceRoom(tcb);
+  let room = min(window, most);
   const all = tcb.sndEnd.since(tcb.sndNxt);
   let unsent = all;
   while (unsent) {
@@ -398,6 +410,10 @@ function sendNew(tcb: Tcb): bool {
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
   if (tcb.blocked && tcb.sndNxt != before) wakeUnsent(tcb);
   if (tcb.sndNxt != before) textSent(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
+  if (unsent && most < window && tcb.sndNxt.since(before) + tcb.sndMss > most) {
+    awaitPace(tcb);
+    return true;
+  }
   // Text waits and nothing in flight will bring an ACK: only a timer can go on.
   if (unsent && tcb.flightSize == 0 && tcb.rtxAt == NEVER) {
     tcb.probing = PROBING;

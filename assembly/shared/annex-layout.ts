@@ -66,6 +66,11 @@ export const HYSTART_END = 128;
 
 /** Tuning of the receive buffer. Written by receive/tuning.ts. */
 export const ANNEX_RECEIVE = 448;
-export const ANNEX_RECEIVE_BYTES = 64;
+export const ANNEX_RECEIVE_BYTES = 40;
 export const TUNE_RTT = 16;
 export const TUNE_SPACE = 28;
+
+/** When segments may leave. Written by send/pacing.ts. */
+export const ANNEX_PACING = 488;
+export const PACING_RATE = 8;
+export const PACING_MOST = 16;

@@ -20,6 +20,8 @@ export const OPT_DSCP = 10;
 export const OPT_HOP_LIMIT = 11;
 /** One of those below; 0 is the setting's. */
 export const OPT_CONGESTION_CONTROL = 13;
+/** Octets a second; 0 for no bound. */
+export const OPT_MAX_PACING_RATE = 14;
 
 /** Octets. */
 export const OPT_RECEIVE_BUFFER = 20;
@@ -29,3 +31,4 @@ export const OPT_NOTSENT_LOWAT = 22;
 
 export const CONTROL_NEWRENO = 1;
 export const CONTROL_CUBIC = 2;
+export const CONTROL_BBR = 3;

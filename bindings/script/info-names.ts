@@ -72,6 +72,7 @@ export function infoName(
     .slice("tcpi_".length)
     .replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
   const value = (info as Readonly<Record<string, unknown>> | undefined)?.[field];
+  if (typeof value === "boolean") return Number(value);
   if (typeof value !== "number") return undefined;
   // A packet longer than the network's is several that came together.
   if (field === "rcvMss" && segment !== undefined) return Math.min(value, segment);

@@ -17,6 +17,12 @@ export const ENGINE: Readonly<
   [tcpOption("TCP_NODELAY")]: { name: "noDelay", value: Boolean, initial: 0 },
   [tcpOption("TCP_CORK")]: { name: "cork", value: Boolean, initial: 0 },
   [socketOption("SO_KEEPALIVE")]: { name: "keepAlive", value: Boolean, initial: 0 },
+  // All ones are no bound.
+  [socketOption("SO_MAX_PACING_RATE")]: {
+    name: "maxPacingRate",
+    value: (rate) => (rate === -1 ? 0 : rate),
+    initial: -1,
+  },
   [tcpOption("TCP_KEEPIDLE")]: { name: "keepAliveIdle", value: Number, least: 1, most: 32767 },
   [tcpOption("TCP_KEEPINTVL")]: { name: "keepAliveInterval", value: Number, least: 1, most: 32767 },
   [tcpOption("TCP_KEEPCNT")]: { name: "keepAliveCount", value: Number, least: 1, most: 127 },

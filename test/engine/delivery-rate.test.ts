@@ -138,6 +138,22 @@ describe("delivery rate", () => {
   });
 });
 
+describe("pacingRate", () => {
+  it("is what Linux makes of the window where nothing paces: two of it a round trip in slow start, then six fifths", async () => {
+    const { peer, connection, write, ack } = await begin({ tcpCongestionControl: "newreno" });
+    write(30);
+    expect(connection.info().pacingRate).toBe((2 * 10_000) / 0.1);
+    peer.wait(RTT);
+    ack(0, [2, 4]);
+    ack(30);
+    const { sndCwnd, sndSsthresh, rtt, pacingRate } = connection.info();
+    expect(sndCwnd).toBeGreaterThanOrEqual(sndSsthresh);
+    // The window is told in whole segments.
+    expect(pacingRate).toBeGreaterThanOrEqual((1.2e6 * sndCwnd * MSS) / rtt);
+    expect(pacingRate).toBeLessThan((1.2e6 * (sndCwnd + 1) * MSS) / rtt);
+  });
+});
+
 describe("minRtt", () => {
   it("is the least of the last tcpMinRttWlen seconds, and never older", async () => {
     const { peer, connection, write, ack } = await begin({ tcpMinRttWlen: 10 });
