@@ -76,9 +76,13 @@ export function isEchoOlder(tcb: Tcb, at: f64): bool {
   return Seq.of(segment.tsEcho) < Seq.of(u32(u64(at / MILLISECOND)) + tcb.tsOffset);
 }
 
-/** Round trip in microseconds that the echo in `segment` tells; 0 when it tells none. */
+/**
+ * Round trip in microseconds that the echo in `segment` tells; 0 when it tells none. An ACK with a D-SACK answers what came
+ * again, but echoes what came first, whose own ACK may have been lost long since.
+ */
 export function echoedRtt(tcb: Tcb): f64 {
   if (!tcb.tsOk || !segment.hasTimestamp || segment.tsEcho == 0) return 0;
+  if (segment.sackBlocks && Seq.of(bswap<u32>(load<u32>(segment.sackAt))) < segment.ack) return 0;
   const age = clock() + tcb.tsOffset - segment.tsEcho;
   // An echo from the future is nobody's, and one older than any RTO not worth believing.
   return age < 0x7fffffff && f64(age) * MILLISECOND < 600 * SECOND ? max(f64(age), 1) * MILLISECOND : 0;

@@ -29,7 +29,8 @@ export function beginFrto(tcb: Tcb): void {
 export function awaitsFrto(tcb: Tcb): bool {
   if (!isFrtoPending(tcb)) return false;
   if (tcb.sndNxt.minus(1) > tcb.recover) return true;
-  if (tcb.sndEnd != tcb.sndNxt && tcb.sndWnd > tcb.flightSize) return true;
+  // A FIN that was sent lies beyond the end of the text.
+  if (tcb.sndNxt < tcb.sndEnd && tcb.sndWnd > tcb.flightSize) return true;
   endFrto(tcb);
   return false;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { makeEngine, seed } from "../support/engine.ts";
-import { RTT, tenInFlight } from "../support/flight.ts";
+import { flight, RTT, tenInFlight } from "../support/flight.ts";
 import { randomOctets } from "../support/random.ts";
 import { Wire } from "../support/wire.ts";
 
@@ -52,6 +52,17 @@ describe.each([
     expect(connection.info().caState).toBe(0);
     expect(connection.info().sndSsthresh).toBe(5);
     expect(engine.counters().TCPSpuriousRTOs).toBe(0);
+  });
+
+  it("[5682-3] so is one of the first segment where a FIN was sent, which is no new text", async () => {
+    const all = await flight(10, settings, options);
+    const { connection, sent, ack, peer } = all;
+    connection.shutdown();
+    sent();
+    peer.wait(RTT + 300);
+    expect(sent()).toEqual([1]);
+    ack(2);
+    expect(sent()).toEqual([2, 3]);
   });
 
   it("[5682-5] new text that arrives before the old proves the loss: it is sent again", async () => {

@@ -151,6 +151,27 @@ describe("timestamps", () => {
     expect(connection.info().rtt / 1000).toBeGreaterThan(measured / 8 - 1);
   });
 
+  it("tell no round trip with a D-SACK: the echo is of what came first, whose own ACK was lost", async () => {
+    const { peer, connection } = await connected({
+      syn: { options: { mss: 1460, ts: [100, 0], sackPermitted: true } },
+    });
+    const now = () => peer.expect({ seq: 1, text: "x" }).options.ts![0];
+    connection.write(Buffer.from("x"));
+    const first = now();
+    peer.wait(1000);
+    peer.wait(20);
+    // It came both times.
+    peer.send({ seq: 1, ack: 2, options: { ts: [1200, first], sack: [[1, 2]] } });
+    const before = connection.info().rtt;
+    expect(before).toBeLessThan(1000);
+    connection.write(Buffer.from("y"));
+    const third = peer.take().at(-1)!;
+    peer.wait(20);
+    peer.send({ seq: 1, ack: 3, options: { ts: [1220, third.options.ts![0]] } });
+    // What was sent again was for nothing: the next round trip stands for itself (RFC 4015 §3.4).
+    expect(connection.info().rtt).toBe(20_000);
+  });
+
   it("[6191-1] let a newer SYN end TIME-WAIT, whatever its number, and an older one not", async () => {
     const { engine, listener, peer, connection } = await stamped();
     connection.close();
