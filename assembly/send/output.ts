@@ -350,7 +350,8 @@ function retransmitAt(tcb: Tcb, seq: Seq, most: u32 = 0xffffffff): i32 {
   // A peer that shrank its window gets what lies within it (RFC 9293 §3.8.6, SHLD-16).
   const allowed = tcb.sndWnd - min(tcb.sndWnd, seq.since(tcb.sndUna));
   const length = min(min(left, most), min(segmentLimit(tcb, seq), max(allowed, 1)));
-  const fin = tcb.finSent != 0 && length == left;
+  // A FIN that went by itself is sent again by itself.
+  const fin = tcb.finSent != 0 && length == left && length < most;
   if (length == 0 && !fin) return 0;
   if (!sendText(tcb, seq, length, fin)) return -1;
   stopTiming(tcb);

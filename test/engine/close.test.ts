@@ -359,6 +359,24 @@ describe("closing between two engines", () => {
   });
 });
 
+describe("a FIN that went by itself", () => {
+  it("is sent again by itself, behind the text before it", async () => {
+    const { peer, connection } = await connected({ syn: { options: { mss: 1000, sackPermitted: true } } });
+    connection.write(randomOctets(300, 1));
+    peer.expect({ seq: 1, text: 300 });
+    connection.shutdown();
+    peer.expect({ flags: "FA", seq: 301 });
+    // A probe of the tail first, then the timer.
+    peer.wait(3000);
+    const again = peer.take();
+    expect(again.length).toBeLessThan(10);
+    const said = new Set(again.map(({ flags, seq, text }) => `${flags} ${seq} ${text.length}`));
+    expect(said).toEqual(new Set(["FA 301 0", "PA 1 300"]));
+    peer.send({ seq: 1, ack: 302 });
+    expect(connection.state).toBe("FIN-WAIT-2");
+  });
+});
+
 /** Close first, up to TIME-WAIT; `seq` is the peer's next. */
 function timeWait(peer: Peer, connection: Connection, seq = 1): void {
   connection.shutdown();
