@@ -2,6 +2,7 @@ import { isConnectable } from "./addresses.ts";
 import { dropAnnex } from "./annex.ts";
 import { count } from "./counters.ts";
 import { enterListeners, leaveListeners, listenerConflicts, lookupTwin } from "./demux.ts";
+import { beginFastOpen, synMayGo, synRoom } from "./fast-open/client.ts";
 import { hash6 } from "./hash.ts";
 import {
   beginConnection,
@@ -67,8 +68,9 @@ import {
   TIME_WAIT_BRIEF,
 } from "./shared/states.ts";
 import { URGENT_RECEIVED } from "./shared/tcb-layout.ts";
+import { OPEN_FAST, OPEN_GIVEN_PORT } from "./shared/user-options.ts";
 import { giveRoute } from "./source-route.ts";
-import { Tcb } from "./tcb.ts";
+import { SYN_PLAIN, SYN_WAITS, Tcb } from "./tcb.ts";
 import { MILLISECOND, NEVER, now, SECOND } from "./time.ts";
 import { TimeWait } from "./time-wait.ts";
 import { endTimeWait } from "./time-wait-list.ts";
@@ -81,14 +83,14 @@ import { worthTelling } from "./window.ts";
 
 /**
  * OPEN, active. Staging: local address, remote address, 16 octets each; `hops` IPv4 addresses to go by, 4 octets each.
- * `given`: the user named the port. Returns the slot.
+ * `flags`: OPEN_ bits of user-options.ts. Returns the slot.
  */
-export function open(family: u32, localPort: u32, remotePort: u32, hops: u32, given: u32): i32 {
+export function open(family: u32, localPort: u32, remotePort: u32, hops: u32, flags: u32): i32 {
   const remoteHigh = load<u64>(staging, 16);
   const remoteLow = load<u64>(staging, 24);
   if (!isConnectable(remoteHigh, remoteLow)) return ERR_INVALID;
   const twin = lookupStaged(family, localPort, remotePort);
-  if (twin && !isReusable(twin, given != 0)) return ERR_IN_USE;
+  if (twin && !isReusable(twin, (flags & OPEN_GIVEN_PORT) != 0)) return ERR_IN_USE;
   const at = newTcb();
   if (at == 0) return ERR_NO_MEMORY;
   const tcb = Tcb.at(at);
@@ -108,7 +110,8 @@ export function open(family: u32, localPort: u32, remotePort: u32, hops: u32, gi
   if (twin && tcb.iss <= floor) setIss(tcb, floor.plus(65537));
   setState(tcb, SYN_SENT);
   tcb.held = 1;
-  tcb.synPending = 1;
+  tcb.synPending = SYN_PLAIN;
+  if (flags & OPEN_FAST) beginFastOpen(tcb);
   count(CNT_ACTIVE_OPENS);
   wantOutput(tcb);
   return tcb.slot;
@@ -202,7 +205,8 @@ export function accept(slot: u32, generation: u32): i32 {
   if (first == 0) return ERR_AGAIN;
   const child = Tcb.at(first);
   child.held = 1;
-  child.listener = 0;
+  // One that was let in before its handshake is over counts at its listener until it is.
+  if (!child.openedFast) child.listener = 0;
   // Whatever happened while nobody held it is told again.
   const readable = child.rcvNxt != child.rcvRead ? EV_READABLE : 0;
   raise(child, EV_WRITABLE | readable | (child.urgent & URGENT_RECEIVED ? EV_URGENT : 0));
@@ -222,7 +226,12 @@ export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
     return state == CLOSED && tcb.error ? tcb.error : ERR_PIPE;
   }
   checkAppLimited(tcb);
-  const want = min(length, sendRoom(tcb));
+  let want = min(length, sendRoom(tcb));
+  if (tcb.synPending == SYN_WAITS) {
+    want = min(want, synRoom(tcb));
+    synMayGo(tcb);
+    wantOutput(tcb);
+  }
   const taken = tcb.sndStream.put(tcb.sndTextStart, tcb.sndEnd, staging + skip, want);
   tcb.sndEnd = tcb.sndEnd.plus(taken);
   if (taken < length) refused(tcb);
@@ -276,7 +285,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
   const at = handle(slot, generation);
   if (at == 0) return ERR_STALE;
   const tcb = Tcb.at(at);
-  if (tcb.state == SYN_SENT || (tcb.state == SYN_RECEIVED && !tcb.finReceived)) return 0;
+  if (tcb.state == SYN_SENT || (tcb.state == SYN_RECEIVED && !tcb.finReceived && !tcb.openedFast)) return 0;
   const end = tcb.finReceived ? tcb.rcvNxt.minus(1) : tcb.rcvNxt;
   const unread = end.since(tcb.rcvRead);
   if (unread == 0) {
@@ -311,9 +320,10 @@ export function readable(slot: u32, generation: u32): i32 {
 function queueFin(tcb: Tcb): void {
   if (tcb.finQueued) return;
   tcb.finQueued = 1;
-  // In SYN-RECEIVED it goes at once only when no text goes before it; text waits for the ACK of our SYN. In CLOSE-WAIT
+  // In SYN-RECEIVED it goes at once only when no text goes before it; text waits for the ACK of our SYN, but where the
+  // peer has a cookie. In CLOSE-WAIT
   // the state changes when it is sent.
-  const bare = tcb.state == SYN_RECEIVED && tcb.sndEnd == tcb.sndTextStart;
+  const bare = tcb.state == SYN_RECEIVED && (tcb.sndEnd == tcb.sndTextStart || tcb.openedFast);
   if (tcb.state == ESTABLISHED || bare) setState(tcb, FIN_WAIT_1);
   wantOutput(tcb);
 }
@@ -407,6 +417,17 @@ export function forget(slot: u32, generation: u32): i32 {
   return 0;
 }
 
+function isSynchronized(state: u32): bool {
+  return (
+    state == ESTABLISHED ||
+    state == FIN_WAIT_1 ||
+    state == FIN_WAIT_2 ||
+    state == CLOSE_WAIT ||
+    state == CLOSING ||
+    state == LAST_ACK
+  );
+}
+
 /** Connections that wait, and those still opening, are reset (§3.10.4: the listener's TCB is deleted). */
 function closeListener(listener: Tcb): void {
   const self = u32(changetype<usize>(listener));
@@ -418,7 +439,11 @@ function closeListener(listener: Tcb): void {
   const slots = slotsInUse();
   for (let i: u32 = 0; i < slots; i++) {
     const tcb = Tcb.at(slotAt(i));
-    if (tcb.state == SYN_RECEIVED && tcb.passive && tcb.listener == self) abortTcb(tcb);
+    if (tcb.state != SYN_RECEIVED && !isSynchronized(tcb.state)) continue;
+    if (!tcb.passive || tcb.listener != self) continue;
+    // Whoever was accepted before its handshake was over is its user's.
+    if (tcb.openedFast) tcb.listener = 0;
+    else if (tcb.state == SYN_RECEIVED) abortTcb(tcb);
   }
   leaveListeners(listener);
   if (listener.annex) dropAnnex(listener);

@@ -39,7 +39,7 @@ import {
   TIME_WAIT_KEEPER,
   TIME_WAIT_SLOT,
 } from "./shared/states.ts";
-import { Tcb } from "./tcb.ts";
+import { SYN_PLAIN, Tcb } from "./tcb.ts";
 import { MILLISECOND, NEVER, now } from "./time.ts";
 import { expireTimeWaits } from "./time-wait-list.ts";
 import { startRtx } from "./timers.ts";
@@ -156,13 +156,13 @@ function repeatSyn(tcb: Tcb): void {
   if (i32(tcb.retransmits) >= most) {
     count(CNT_ATTEMPT_FAILS);
     // Nobody has heard of a connection that a peer began and never finished.
-    finish(tcb, timeoutError(tcb), tcb.passive ? 0 : EV_TIMED_OUT);
+    finish(tcb, timeoutError(tcb), tcb.passive && !tcb.openedFast ? 0 : EV_TIMED_OUT);
     return;
   }
   retransmitted(tcb);
   if (tcb.backoff < 32) tcb.backoff++;
   if (tcb.synRetransmitted < 255) tcb.synRetransmitted++;
-  tcb.synPending = 1;
+  tcb.synPending = SYN_PLAIN;
   startRtx(tcb);
   wantOutput(tcb);
 }

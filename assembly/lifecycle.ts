@@ -5,10 +5,11 @@ import { startWindow } from "./congestion/window.ts";
 import { count, uncount } from "./counters.ts";
 import { enterTable, leaveTable } from "./demux.ts";
 import { beginEcn, takeSynEcn } from "./ecn.ts";
+import { fastOpenFailed } from "./fast-open/client.ts";
 import { hash6 } from "./hash.ts";
 import { isn } from "./isn.ts";
 import { restartKeepalive } from "./keepalive.ts";
-import { backlogLeft, leaveBacklog } from "./listener.ts";
+import { backlogLeft, leaveBacklog, leavePending } from "./listener.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "./packet/ip.ts";
 import { segment, TCP_HEADER } from "./packet/segment.ts";
 import { beginPath, fitSegments } from "./path.ts";
@@ -35,7 +36,7 @@ import {
   SET_WINDOW_SCALING,
 } from "./shared/control.ts";
 import { CNT_CURR_ESTAB, CNT_TCP_TIME_WAIT_OVERFLOW, CNT_TW, CNT_TW_RECYCLED } from "./shared/counters.ts";
-import { ERR_TIMED_OUT } from "./shared/results.ts";
+import { ERR_ABORTED, ERR_REFUSED, ERR_RESET, ERR_TIMED_OUT } from "./shared/results.ts";
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -46,7 +47,7 @@ import {
   TIME_WAIT_BRIEF,
 } from "./shared/states.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS, TCB_STATE } from "./shared/tcb-layout.ts";
-import { Tcb } from "./tcb.ts";
+import { FAST_OPEN, Tcb } from "./tcb.ts";
 import { NEVER, now, SECOND } from "./time.ts";
 import { TimeWait } from "./time-wait.ts";
 import { countTimeWait, endTimeWait, newTimeWait, TIME_WAIT_MICROS, timeWaits } from "./time-wait-list.ts";
@@ -290,7 +291,11 @@ export function enterFinWait2(tcb: Tcb): void {
 /** The connection is over: `error` (results.ts) says how, 0 for well; `event` is told to the holder. */
 export function finish(tcb: Tcb, error: i32, event: u32): void {
   if (tcb.state == CLOSED) return;
-  if (tcb.state == SYN_RECEIVED && tcb.passive) leaveBacklog(tcb);
+  if (tcb.openedFast) leavePending(tcb, error == ERR_RESET);
+  else if (tcb.state == SYN_RECEIVED && tcb.passive) leaveBacklog(tcb);
+  // A refusal is an answer, and the user's own doing none at all.
+  else if (tcb.choices & FAST_OPEN && error && error != ERR_REFUSED && error != ERR_ABORTED)
+    fastOpenFailed(tcb);
   leaveTable(tcb);
   leaveMemory(tcb);
   setState(tcb, CLOSED);

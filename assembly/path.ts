@@ -5,8 +5,9 @@ import { wantOutput } from "./queues.ts";
 import { resendAll } from "./recovery/newreno.ts";
 import { setting } from "./settings.ts";
 import { CTL_HASH_KEY, SET_MTU } from "./shared/control.ts";
+import { SYN_SENT } from "./shared/states.ts";
 import { TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
-import { Tcb } from "./tcb.ts";
+import { SYN_PLAIN, Tcb } from "./tcb.ts";
 import { now, SECOND } from "./time.ts";
 
 // Path MTU discovery, RFC 1191 and RFC 8201: what routers have told of the way to a destination, kept for ten minutes,
@@ -123,6 +124,12 @@ export function packetTooBig(tcb: Tcb, told: u32): void {
   if (pmtu == u32(tcb.pmtu) && !(whole && isNarrow(address))) return;
   beginPath(tcb);
   fitSegments(tcb);
+  if (tcb.state == SYN_SENT && tcb.flightSize > 1) {
+    // Text on a SYN was too long: one without says more than waiting does.
+    tcb.synPending = SYN_PLAIN;
+    wantOutput(tcb);
+    return;
+  }
   if (tcb.sndMss >= before && whole == (tcb.mayFragment == 0)) return;
   // What may fly is counted in segments: as many as before, each smaller (Linux).
   tcb.cwnd = max(u32((u64(tcb.cwnd) * tcb.sndMss) / before), tcb.sndMss);

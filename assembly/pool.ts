@@ -1,4 +1,5 @@
 import {
+  CTL_COOKIE_CACHE,
   CTL_EVENTS,
   CTL_RX,
   CTL_RX_TABLE,
@@ -12,6 +13,9 @@ import {
 } from "./shared/control.ts";
 import {
   BLOCK_SIZE,
+  COOKIE_CACHE_SETS,
+  COOKIE_CACHE_WAYS,
+  COOKIE_ENTRY,
   EVENT_ENTRIES,
   REPLIES,
   REPLY_BYTES,
@@ -31,7 +35,7 @@ import { TCB_GENERATION, TCB_HASH_NEXT, TCB_SLOT } from "./shared/tcb-layout.ts"
 // own (last in, first out, so that what is handed out is still warm), and neither crosses the other.
 //
 //   __heap_base ┌ receive ring, transmit area, their tables
-//               │ events · due timers · staging · replies
+//               │ events · due timers · staging · replies · cookies of servers
 //               │ demux table
 //       slots   ├ slot 0, slot 1, …            (SLOT_SIZE each)      grows ↓
 //               │
@@ -58,6 +62,7 @@ export let eventArea: usize = 0;
 export let timerArea: usize = 0;
 export let staging: usize = 0;
 export let replyRing: usize = 0;
+export let cookieCache: usize = 0;
 
 function align(at: usize, to: usize): usize {
   return (at + to - 1) & ~(to - 1);
@@ -89,6 +94,9 @@ export function layOut(octets: u32): void {
   at = area(at, STAGING_BYTES + STAGING_SLACK, CTL_STAGING);
   replyRing = at;
   at = align(at + REPLIES * REPLY_BYTES, 64);
+  cookieCache = at;
+  at = area(at, COOKIE_CACHE_SETS * COOKIE_CACHE_WAYS * COOKIE_ENTRY, CTL_COOKIE_CACHE);
+  memory.fill(cookieCache, 0, at - cookieCache);
 
   // One entry for two slots, if the pool were all slots: chains stay short and the table under half a percent.
   let entries: u32 = 256;

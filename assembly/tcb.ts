@@ -2,6 +2,7 @@ import { Reassembly } from "./reassembly.ts";
 import { Seq } from "./seq.ts";
 import { SLOT_SIZE } from "./shared/sizes.ts";
 import {
+  CHOICE_SYN_DATA,
   TCB_ACCEPT_NEXT,
   TCB_ACK_AT,
   TCB_ACK_NOW,
@@ -146,9 +147,18 @@ export const LINGER_RESET: u8 = 2;
 /** Two bits: the congestion control that was asked for, by its number in shared/user-options.ts. */
 export const CONTROL_SHIFT: u8 = 2;
 export const CONTROL_MASK: u8 = 3 << CONTROL_SHIFT;
+/** Fast Open (fast-open/): the handshake is under way; and the text on the SYN was taken by its receiver. */
+export const FAST_OPEN: u8 = 0x20;
+export const SYN_DATA: u8 = <u8>CHOICE_SYN_DATA;
 /** Ends of records are marked in what is queued. Written by records.ts. */
 export const RECORDS: u8 = 0x80;
 export const RECEIVE_BUFFER_FIXED: u8 = 16;
+
+/** Tcb.synPending: a SYN is owed, with a Fast Open cookie by one option or the other; or it waits for text. */
+export const SYN_PLAIN: u8 = 1;
+export const SYN_COOKIE: u8 = 2;
+export const SYN_COOKIE_EXPERIMENTAL: u8 = 3;
+export const SYN_WAITS: u8 = 4;
 
 /**
  * Transmission control block, RFC 9293 §3.3.1: all there is to know of one connection, in one slot. A listener is a
@@ -380,6 +390,11 @@ export class Tcb {
   /** The user has set rcvBuf. */
   @inline get isReceiveBufferFixed(): bool {
     return (this.choices & RECEIVE_BUFFER_FIXED) != 0;
+  }
+
+  /** The user has it although its SYN,ACK is still to be acknowledged (RFC 7413 §4.2.2). */
+  @inline get openedFast(): bool {
+    return (this.choices & FAST_OPEN) != 0 && this.passive != 0;
   }
 
   /** Number of the congestion control that was asked for; 0 is the setting's. */

@@ -1,17 +1,21 @@
 import { restartControl } from "./congestion/control.ts";
 import { restartKeepalive } from "./keepalive.ts";
+import { setFastOpen, setFastOpenKeys } from "./listener.ts";
 import { fitSegments } from "./path.ts";
+import { staging } from "./pool.ts";
 import { handle, wantOutput } from "./queues.ts";
 import { ackAtOnce } from "./receive/text.ts";
 import { inheritSendBuffer, setSendBuffer } from "./send/buffer.ts";
 import { limitPace, Pacing } from "./send/pacing.ts";
 import { SEND_BUFFER, SEND_NOTSENT_LOWAT } from "./shared/annex-layout.ts";
-import { ERR_NO_MEMORY, ERR_STALE } from "./shared/results.ts";
+import { ERR_INVALID, ERR_NO_MEMORY, ERR_STALE } from "./shared/results.ts";
 import { LISTEN, SYN_SENT } from "./shared/states.ts";
 import {
   OPT_CONGESTION_CONTROL,
   OPT_CORK,
   OPT_DSCP,
+  OPT_FAST_OPEN,
+  OPT_FAST_OPEN_KEY,
   OPT_HOP_LIMIT,
   OPT_KEEP_ALIVE,
   OPT_KEEP_COUNT,
@@ -71,6 +75,10 @@ export function setOption(slot: u32, generation: u32, option: u32, value: u32): 
   else if (option == OPT_SEND_BUFFER || option == OPT_NOTSENT_LOWAT) {
     if (!setSendBuffer(tcb, option == OPT_SEND_BUFFER ? SEND_BUFFER : SEND_NOTSENT_LOWAT, value))
       return ERR_NO_MEMORY;
+  } else if (option == OPT_FAST_OPEN || option == OPT_FAST_OPEN_KEY) {
+    if (talks) return ERR_INVALID;
+    if (option == OPT_FAST_OPEN) setFastOpen(tcb, value);
+    else setFastOpenKeys(tcb, staging, value);
   } else {
     if (option == OPT_KEEP_ALIVE) tcb.keepAlive = u8(value);
     else if (option == OPT_KEEP_IDLE) tcb.keepIdle = u16(value);

@@ -164,6 +164,8 @@ export class ConnectionHandle implements Connection {
       throw new SynwaveError("EPIPE", `write after ${this.spent ? "close" : "shutdown"}`);
     if (endOfRecord && core.call.endRecord(this.slot, this.generation, 0) === 0) return 0;
     let done = 0;
+    // An empty write says that a SYN need not wait for text.
+    if (bytes.length === 0) core.call.send(this.slot, this.generation, 0, 0);
     while (done < bytes.length) {
       const length = Math.min(bytes.length - done, STAGING_BYTES);
       // Staged at the alignment of the source: shared memory is copied by words only when both agree.

@@ -13,7 +13,7 @@ interface Exports {
   output(packets: number, octets: number, now: number): number;
   timers(slots: number, now: number): void;
   events(): void;
-  open(family: number, localPort: number, remotePort: number, hops: number, given: number): number;
+  open(family: number, localPort: number, remotePort: number, hops: number, flags: number): number;
   portHash(remotePort: number): number;
   listen(family: number, port: number, backlog: number): number;
   listenerInUse(family: number, port: number): number;

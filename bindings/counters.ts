@@ -116,6 +116,13 @@ export const COUNTERS = {
   PAWSEstab: address.CNT_PAWS_ESTAB,
   TCPAbortOnMemory: address.CNT_TCP_ABORT_ON_MEMORY,
   TCPTimeWaitOverflow: address.CNT_TCP_TIME_WAIT_OVERFLOW,
+  TCPFastOpenActive: address.CNT_TCP_FAST_OPEN_ACTIVE,
+  TCPFastOpenActiveFail: address.CNT_TCP_FAST_OPEN_ACTIVE_FAIL,
+  TCPFastOpenPassive: address.CNT_TCP_FAST_OPEN_PASSIVE,
+  TCPFastOpenPassiveFail: address.CNT_TCP_FAST_OPEN_PASSIVE_FAIL,
+  TCPFastOpenListenOverflow: address.CNT_TCP_FAST_OPEN_LISTEN_OVERFLOW,
+  TCPFastOpenCookieReqd: address.CNT_TCP_FAST_OPEN_COOKIE_REQD,
+  TCPFastOpenPassiveAltKey: address.CNT_TCP_FAST_OPEN_PASSIVE_ALT_KEY,
 } as const;
 
 export type CounterName = keyof typeof COUNTERS;

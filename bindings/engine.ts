@@ -1,12 +1,22 @@
 import * as control from "../assembly/shared/control.ts";
-import { RX_BYTES, RX_PACKETS, TIMER_ENTRIES, TX_BYTES, TX_PACKETS } from "../assembly/shared/sizes.ts";
+import {
+  COOKIE_CACHE_SETS,
+  COOKIE_CACHE_WAYS,
+  COOKIE_ENTRY,
+  RX_BYTES,
+  RX_PACKETS,
+  TIMER_ENTRIES,
+  TX_BYTES,
+  TX_PACKETS,
+} from "../assembly/shared/sizes.ts";
+import { FAST_OPEN_CLIENT } from "../assembly/shared/user-options.ts";
 import { parseAddress } from "./address.ts";
 import { type Core, createCore } from "./core.ts";
 import { COUNTERS } from "./counters.ts";
 import { SynwaveError, show } from "./errors.ts";
 import { Manager } from "./manager.ts";
 import { PacketBatch } from "./packet-batch.ts";
-import { resolveSettings, storeSettings } from "./settings.ts";
+import { resolveSettings, type Settings, storeSettings } from "./settings.ts";
 import type {
   Connection,
   ConnectOptions,
@@ -54,7 +64,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     bytes.set(seed, control.CTL_SECRET);
     words[control.SET_MTU >> 2] = mtu;
     words[control.SET_ANY_ADDRESS >> 2] = anyAddress ? 1 : 0;
-    storeSettings(settings, words);
+    storeSettings(settings, words, bytes);
   });
   for (const address of own) {
     core.bytes.set(address.octets, core.staging);
@@ -64,7 +74,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
         `addresses has more entries than the engine holds: ${addresses.length}`,
       );
   }
-  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu, settings.netdevMaxBacklog);
+  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu, settings);
 }
 
 /** The engine as programs see it: packets and the time in; packets, bytes and events out. */
@@ -74,15 +84,14 @@ class SansIoEngine implements Engine {
   private readonly core: Core;
   private readonly manager: Manager;
   private readonly due = new Int32Array(TIMER_ENTRIES);
-  /** Packets one call may bring: what a network hands over at once waits nowhere else. */
-  private readonly backlog: number;
+  private readonly settings: Settings;
   private inbox: PacketBatch | undefined;
 
-  constructor(core: Core, manager: Manager, mtu: number, backlog: number) {
+  constructor(core: Core, manager: Manager, mtu: number, settings: Settings) {
     this.core = core;
     this.manager = manager;
     this.mtu = mtu;
-    this.backlog = backlog;
+    this.settings = settings;
     this.memory = core.memory;
   }
 
@@ -98,11 +107,13 @@ class SansIoEngine implements Engine {
     this.inbox ??= new PacketBatch(RX_PACKETS, RX_BYTES);
     const batch = this.inbox;
     batch.clear();
+    // Packets one call may bring: what a network hands over at once waits nowhere else.
+    const backlog = this.settings.netdevMaxBacklog;
     let arrived = 0;
     for (const packet of packets) {
       if (!(packet instanceof Uint8Array))
         throw new SynwaveError("EINVAL", `packets must be Uint8Arrays, not ${packet}`);
-      if (++arrived > this.backlog) continue;
+      if (++arrived > backlog) continue;
       const cut = packet.length > PACKET_MAX ? packet.subarray(0, PACKET_MAX) : packet;
       if (!batch.push(cut)) {
         this.input(batch, batch.count, micros);
@@ -111,12 +122,12 @@ class SansIoEngine implements Engine {
       }
     }
     this.input(batch, batch.count, micros);
-    if (arrived > this.backlog) this.core.call.discard(arrived - this.backlog);
+    if (arrived > backlog) this.core.call.discard(arrived - backlog);
   }
 
   receiveBatch(batch: PacketBatch, now: number): void {
     const micros = this.micros(now);
-    const taken = Math.min(batch.count, this.backlog);
+    const taken = Math.min(batch.count, this.settings.netdevMaxBacklog);
     this.input(batch, taken, micros);
     if (taken < batch.count) this.core.call.discard(batch.count - taken);
   }
@@ -252,6 +263,16 @@ class SansIoEngine implements Engine {
   bindUdp(options: UdpOptions): UdpSocket {
     this.core.check();
     return this.manager.bindUdp(options);
+  }
+
+  configure(settings: Partial<Settings>): void {
+    this.core.check();
+    // One object, which the manager reads as well.
+    Object.assign(this.settings, resolveSettings(settings, this.settings));
+    storeSettings(this.settings, this.core.words, this.core.bytes);
+    if (this.settings.tcpFastopen & FAST_OPEN_CLIENT) return;
+    const cache = this.core.words[control.CTL_COOKIE_CACHE >> 2]!;
+    this.core.bytes.fill(0, cache, cache + COOKIE_CACHE_SETS * COOKIE_CACHE_WAYS * COOKIE_ENTRY);
   }
 
   counters(): Record<string, number> {

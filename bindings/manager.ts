@@ -10,26 +10,27 @@ import {
 } from "../assembly/shared/states.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
 import * as timeWait from "../assembly/shared/time-wait-layout.ts";
+import { OPEN_FAST, OPEN_GIVEN_PORT, OPT_FAST_OPEN_KEY } from "../assembly/shared/user-options.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { ConnectionHandle, errorFor } from "./connection.ts";
 import type { Core } from "./core.ts";
 import { SynwaveError, show } from "./errors.ts";
-import type { Settings } from "./settings.ts";
+import { fastOpenKeys, type Settings } from "./settings.ts";
 import { readTcpInfo } from "./tcp-info.ts";
 import type {
   Connection,
-  ConnectionOption,
-  ConnectionOptions,
   ConnectOptions,
   EngineEvent,
   Listener,
+  ListenerOption,
+  ListenerOptions,
   ListenOptions,
   TcpInfo,
   UdpOptions,
   UdpSocket,
 } from "./types.ts";
 import { UdpHandle, type UdpKeeper } from "./udp.ts";
-import { setOption } from "./user-options.ts";
+import { encodeOption, setOption } from "./user-options.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
@@ -77,8 +78,14 @@ class ListenerHandle implements Listener {
     return this.manager.accept(this);
   }
 
-  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void {
-    setOption(this.manager.core, this.slot, this.generation, name, value);
+  setOption<Name extends ListenerOption>(name: Name, value: ListenerOptions[Name]): void {
+    const { core } = this.manager;
+    if (name === "fastOpenKey") {
+      core.check();
+      const keys = fastOpenKeys(name, value);
+      core.bytes.set(keys, core.staging);
+      core.call.setOption(this.slot, this.generation, OPT_FAST_OPEN_KEY, keys.length / 16);
+    } else setOption(core, this.slot, this.generation, name, value, true);
   }
 
   close(): void {
@@ -181,10 +188,11 @@ export class Manager implements UdpKeeper {
   }
 
   listen(options: ListenOptions): Listener {
-    const { port, address, backlog = this.settings.somaxconn } = options;
+    const { port, address, backlog = this.settings.somaxconn, fastOpen = 0 } = options;
     checkPort(port, "port", 0);
     if (!Number.isInteger(backlog) || backlog < 0)
       throw new SynwaveError("EINVAL", `backlog must be an integer of at least 0, not ${backlog}`);
+    encodeOption("fastOpen", fastOpen, true);
     const bound = address === undefined ? undefined : this.ownAddress(address, "address");
     const family = bound ? bound.family : 0;
     const stage = () => this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
@@ -200,6 +208,7 @@ export class Manager implements UdpKeeper {
     if (slot < 0) throw new SynwaveError("ENOMEM", `no memory for a listener on port ${chosen}`);
     const listener = new ListenerHandle(this, slot, chosen, address, limit);
     this.holders.set(slot, listener);
+    if (fastOpen) listener.setOption("fastOpen", fastOpen);
     return listener;
   }
 
@@ -261,6 +270,7 @@ export class Manager implements UdpKeeper {
     this.core.bytes.set(local.octets, this.core.staging);
     this.core.bytes.set(remote.octets, this.core.staging + 16);
     const hops = this.stageRoute(options.sourceRoute, remote);
+    const fast = options.fastOpen ? OPEN_FAST : 0;
     const slot =
       options.localPort === undefined
         ? this.openEphemeral(remote, remotePort, options, hops)
@@ -269,7 +279,7 @@ export class Manager implements UdpKeeper {
             checkPort(options.localPort, "localPort", 1),
             remotePort,
             hops,
-            1,
+            OPEN_GIVEN_PORT | fast,
           );
     if (slot === result.ERR_INVALID)
       throw new SynwaveError("EINVAL", `remoteAddress is no host's address: ${options.remoteAddress}`);
@@ -314,7 +324,13 @@ export class Manager implements UdpKeeper {
     for (let i = 0; i < count; i++) {
       const port = first + ((offset + i) % count);
       if (this.core.call.listenerInUse(0, port)) continue;
-      const slot = this.core.call.open(remote.family, port, remotePort, hops, 0);
+      const slot = this.core.call.open(
+        remote.family,
+        port,
+        remotePort,
+        hops,
+        options.fastOpen ? OPEN_FAST : 0,
+      );
       if (slot !== result.ERR_IN_USE) return slot;
     }
     throw new SynwaveError(

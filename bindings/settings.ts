@@ -112,6 +112,15 @@ export interface Settings {
   netdevMaxBacklog: number;
   /** TTL or hop limit of TCP segments (64). */
   ipDefaultTtl: number;
+  /** Fast Open (RFC 7413), bits as in Linux: 1 for clients, 2 for servers, 4 text on the SYN without a cookie, 0x200
+   * servers ask for no cookie, 0x400 every listener, without its `fastOpen` (1). */
+  tcpFastopen: number;
+  /** Key of Fast Open cookies, 32 hexadecimal digits in four groups joined by "-", little-endian each as in Linux; behind
+   * a comma the one before it, whose cookies are still good. Default: one that follows from the seed. */
+  tcpFastopenKey: string;
+  /** Seconds for which Fast Open is not tried with a server that took no text from a SYN, or gave no cookie; 0: it is
+   * tried every time, as in Linux (900, as in FreeBSD's path_disable_time; RFC 7413 §4.1.3.1 asks for it). */
+  tcpFastopenPathDisableTime: number;
   /** Congestion control of connections that choose none: "cubic", "bbr" or "newreno" ("cubic"). */
   tcpCongestionControl: CongestionControl;
 }
@@ -158,6 +167,9 @@ export const DEFAULT_SETTINGS: Settings = {
   acceptSourceRoute: 0,
   netdevMaxBacklog: 1000,
   ipDefaultTtl: 64,
+  tcpFastopen: 1,
+  tcpFastopenKey: "",
+  tcpFastopenPathDisableTime: 900,
   tcpCongestionControl: "cubic",
 };
 
@@ -200,6 +212,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpUserTimeoutOption: [0, 32767 * 60, control.SET_USER_TIMEOUT_OPTION],
   acceptSourceRoute: [0, 1, control.SET_ACCEPT_SOURCE_ROUTE],
   netdevMaxBacklog: [1, 0x7fffffff],
+  tcpFastopen: [0, 0x7fffffff, control.SET_FAST_OPEN],
+  tcpFastopenPathDisableTime: [0, 0x7fffffff, control.SET_FAST_OPEN_PATH_DISABLE],
   tcpChallengeAckLimit: [0, 0x7fffffff, control.SET_CHALLENGE_ACK_LIMIT],
 };
 
@@ -227,11 +241,26 @@ function checkAscending(name: string, value: unknown, count: number, least: numb
   }
 }
 
+const FAST_OPEN_KEYS = /^([0-9a-f]{1,8}(-[0-9a-f]{1,8}){3}(,(?=.)|$)){0,2}$/i;
+
 /**
- * The settings with defaults filled in.
+ * The octets of the Fast Open keys in `text`, 16 each; none in an empty one.
+ * @throws SynwaveError EINVAL when it is no such text
+ */
+export function fastOpenKeys(name: string, text: unknown): Uint8Array {
+  if (typeof text !== "string" || !FAST_OPEN_KEYS.test(text))
+    fail(name, "one or two keys of four groups of hexadecimal digits", text);
+  const groups = text.match(/[0-9a-f]+/gi) ?? [];
+  const view = new DataView(new ArrayBuffer(groups.length * 4));
+  for (const [i, group] of groups.entries()) view.setUint32(i * 4, Number.parseInt(group, 16), true);
+  return new Uint8Array(view.buffer);
+}
+
+/**
+ * The settings with those there are filled in.
  * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
  */
-export function resolveSettings(given: Partial<Settings> = {}): Settings {
+export function resolveSettings(given: Partial<Settings> = {}, before = DEFAULT_SETTINGS): Settings {
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULT_SETTINGS, name)) throw new SynwaveError("EINVAL", `unknown setting ${name}`);
     const bounds = NUMBERS[name as keyof Settings];
@@ -239,13 +268,14 @@ export function resolveSettings(given: Partial<Settings> = {}): Settings {
     else if (name === "ipLocalPortRange") checkAscending(name, value, 2, 1, 65535);
     else if (name === "tcpCongestionControl") {
       if (congestionControl(value) === undefined) fail(name, CONGESTION_CONTROLS, value);
-    } else checkAscending(name, value, 3, 1024, STREAM_MAX);
+    } else if (name === "tcpFastopenKey") fastOpenKeys(name, value);
+    else checkAscending(name, value, 3, 1024, STREAM_MAX);
   }
-  return { ...DEFAULT_SETTINGS, ...given };
+  return { ...before, ...given };
 }
 
 /** Write what the engine reads into the control block. */
-export function storeSettings(settings: Settings, cells: Int32Array): void {
+export function storeSettings(settings: Settings, cells: Int32Array, bytes: Uint8Array): void {
   for (const [name, bounds] of Object.entries(NUMBERS))
     if (bounds[2] !== undefined) cells[bounds[2] >> 2] = settings[name as keyof Settings] as number;
   cells[control.SET_RMEM_DEFAULT >> 2] = settings.tcpRmem[1];
@@ -253,5 +283,8 @@ export function storeSettings(settings: Settings, cells: Int32Array): void {
   cells[control.SET_WMEM_DEFAULT >> 2] = settings.tcpWmem[1];
   cells[control.SET_WMEM_MAX >> 2] = settings.tcpWmem[2];
   cells[control.SET_DELACK_MS >> 2] = DELACK_MS;
+  const keys = fastOpenKeys("tcpFastopenKey", settings.tcpFastopenKey);
+  cells[control.CTL_FAST_OPEN_KEY_COUNT >> 2] = keys.length / 16;
+  bytes.set(keys, control.CTL_FAST_OPEN_KEYS);
   cells[control.SET_CONGESTION_CONTROL >> 2] = congestionControl(settings.tcpCongestionControl)!;
 }

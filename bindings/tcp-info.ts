@@ -31,6 +31,7 @@ const REORDERING = 3;
 const OPTION_WINDOW_SCALE = 4;
 const OPTION_ECN = 8;
 const OPTION_ECN_SEEN = 16;
+const OPTION_SYN_DATA = 32;
 
 /** Read tcp_info from the TCB at `at`; all zero, state CLOSED, without one. */
 export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
@@ -63,7 +64,8 @@ export function readTcpInfo(core: Core, at: number | undefined): TcpInfo {
       (u8(tcb.TCB_SACK_OK) ? OPTION_SACK : 0) |
       (u8(tcb.TCB_WINDOW_SCALING) ? OPTION_WINDOW_SCALE : 0) |
       (u8(tcb.TCB_ECN) & tcb.ECN_OK ? OPTION_ECN : 0) |
-      (u8(tcb.TCB_ECN) & tcb.ECN_SEEN ? OPTION_ECN_SEEN : 0),
+      (u8(tcb.TCB_ECN) & tcb.ECN_SEEN ? OPTION_ECN_SEEN : 0) |
+      (u8(tcb.TCB_CHOICES) & tcb.CHOICE_SYN_DATA ? OPTION_SYN_DATA : 0),
     caState: u8(tcb.TCB_CA_STATE),
     sndWscale: u8(tcb.TCB_SND_WSCALE),
     rcvWscale: u8(tcb.TCB_RCV_WSCALE),

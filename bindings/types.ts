@@ -45,6 +45,13 @@ export interface ConnectOptions {
   localPortRange?: readonly [number, number];
   /** IPv4 addresses of up to nine routers that packets are to pass (RFC 791's loose source route). */
   sourceRoute?: readonly string[];
+  /**
+   * Fast Open (RFC 7413): where a cookie of the server's is known the SYN waits for the first `write` and carries of it what
+   * it has room for, which is what that `write` takes (an empty one sends the SYN without); elsewhere it asks for a cookie.
+   * Only for protocols whose server may be given the same text twice (§6.1): a SYN that was duplicated opens a second
+   * connection once the first is over.
+   */
+  fastOpen?: boolean;
 }
 
 export interface WriteOptions {
@@ -64,6 +71,8 @@ export interface ListenOptions {
   address?: string;
   /** Most connections that wait for `accept`, bounded by `somaxconn`. Default `somaxconn`. */
   backlog?: number;
+  /** As the listener option. */
+  fastOpen?: number;
 }
 
 /** Linux tcp_info, camelCased; times in microseconds as there. */
@@ -169,6 +178,20 @@ export interface ConnectionOptions {
 
 export type ConnectionOption = keyof ConnectionOptions;
 
+/** What a listener's connections begin with, and what is its own. */
+export interface ListenerOptions extends ConnectionOptions {
+  /**
+   * Fast Open (RFC 7413), off at 0: connections that may be accepted, with what text came on their SYN, before their peer
+   * has shown that it is where it says it is; 0 to 65535. Takes bit 2 of `tcpFastopen`. Only for protocols that may be given
+   * the same text twice (§6.1). Default 0.
+   */
+  fastOpen: number;
+  /** Its own keys of Fast Open cookies, as in `tcpFastopenKey`; "" for those of the engine. */
+  fastOpenKey: string;
+}
+
+export type ListenerOption = keyof ListenerOptions;
+
 export interface Connection {
   readonly state: State;
   readonly localAddress: string;
@@ -216,7 +239,7 @@ export interface Listener {
   accept(): Connection | undefined;
   /** Set an option of the connections that begin from now on, their SYN,ACK included.
    * @throws SynwaveError EINVAL for an option that is unknown or a value that cannot be, which it names */
-  setOption<Name extends ConnectionOption>(name: Name, value: ConnectionOptions[Name]): void;
+  setOption<Name extends ListenerOption>(name: Name, value: ListenerOptions[Name]): void;
   /** Stop listening; connections not yet accepted are reset. */
   close(): void;
 }
@@ -301,6 +324,9 @@ export interface Engine {
   /** A UDP socket.
    * @throws SynwaveError EADDRINUSE, EADDRNOTAVAIL, EINVAL */
   bindUdp(options: UdpOptions): UdpSocket;
+  /** Change settings, for connections that begin from now on. Without bit 1 of `tcpFastopen` all cookies are forgotten.
+   * @throws SynwaveError EINVAL for a setting that is unknown or cannot be, which it names; nothing is changed then */
+  configure(settings: Partial<Settings>): void;
   /** Counters by their Linux SNMP and TcpExt names. */
   counters(): Record<string, number>;
   connections(): {

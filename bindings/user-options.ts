@@ -31,13 +31,25 @@ const OPTIONS: {
   notsentLowat: [options.OPT_NOTSENT_LOWAT, 0, 0xffffffff],
 };
 
+/** Those of listeners alone. */
+const LISTENER_OPTIONS: Readonly<Record<string, readonly [number, number, number]>> = {
+  fastOpen: [options.OPT_FAST_OPEN, 0, 65535],
+};
+
 /**
  * Set an option of the connection or listener in a slot.
  * @throws SynwaveError EINVAL as below; ENOMEM for one that takes memory, where there is none
  */
-export function setOption(core: Core, slot: number, generation: number, name: string, value: unknown): void {
+export function setOption(
+  core: Core,
+  slot: number,
+  generation: number,
+  name: string,
+  value: unknown,
+  listener = false,
+): void {
   core.check();
-  if (core.call.setOption(slot, generation, ...encodeOption(name, value)) === ERR_NO_MEMORY)
+  if (core.call.setOption(slot, generation, ...encodeOption(name, value, listener)) === ERR_NO_MEMORY)
     throw new SynwaveError("ENOMEM", `no memory for option ${name}`);
 }
 
@@ -45,15 +57,16 @@ export function setOption(core: Core, slot: number, generation: number, name: st
  * What the engine takes for an option: its number and value.
  * @throws SynwaveError EINVAL for a name that is unknown or a value that cannot be, which it names
  */
-function encodeOption(name: string, value: unknown): [option: number, cell: number] {
+export function encodeOption(name: string, value: unknown, listener = false): [option: number, cell: number] {
   if (name === "congestionControl") {
     const control = congestionControl(value);
     if (control === undefined)
       throw new SynwaveError("EINVAL", `${name} must be ${CONGESTION_CONTROLS}, not ${show(value)}`);
     return [options.OPT_CONGESTION_CONTROL, control];
   }
-  if (!Object.hasOwn(OPTIONS, name)) throw new SynwaveError("EINVAL", `unknown option ${show(name)}`);
-  const [option, least, most] = OPTIONS[name as keyof typeof OPTIONS];
+  const known = listener && Object.hasOwn(LISTENER_OPTIONS, name) ? LISTENER_OPTIONS : OPTIONS;
+  if (!Object.hasOwn(known, name)) throw new SynwaveError("EINVAL", `unknown option ${show(name)}`);
+  const [option, least, most] = known[name as keyof typeof known]!;
   if (least === true) {
     if (typeof value !== "boolean")
       throw new SynwaveError("EINVAL", `${name} must be a boolean, not ${show(value)}`);

@@ -1,5 +1,5 @@
 import { Seq } from "../seq.ts";
-import { Segment, SYN, TCP_HEADER } from "./segment.ts";
+import { NO_FAST_OPEN, Segment, SYN, TCP_HEADER } from "./segment.ts";
 
 const EOL: u32 = 0;
 const NOP: u32 = 1;
@@ -9,6 +9,10 @@ const SACK_PERMITTED: u32 = 4;
 export const SACK: u32 = 5;
 const TIMESTAMPS: u32 = 8;
 const USER_TIMEOUT: u32 = 28;
+const FAST_OPEN: u32 = 34;
+/** The option's kind before it had one of its own (RFC 6994), and the two octets that tell it from other experiments. */
+const EXPERIMENTAL: u32 = 254;
+const FAST_OPEN_MAGIC: u16 = 0x89f9;
 /** NOP, NOP, timestamps, its length: how everybody writes it (RFC 7323 appendix A). */
 const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
 /** SACK-permitted, its length, timestamps, its length: how Linux begins. */
@@ -36,6 +40,7 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
   segment.hasSack = false;
   segment.userTimeout = 0;
   segment.sackBlocks = 0;
+  segment.fastOpen = NO_FAST_OPEN;
   // Almost every segment of almost every connection.
   if (headerLength == TCP_HEADER + TIMESTAMPS_LENGTH && load<u32>(header, TCP_HEADER) == TIMESTAMPS_ALIGNED) {
     takeTimestamps(header + TCP_HEADER + 4, segment);
@@ -68,6 +73,9 @@ export function parseOptions(header: usize, headerLength: u32, segment: Segment)
         segment.hasWindowScale = true;
         segment.windowScale = min<u32>(load<u8>(header + at + 2), WINDOW_SCALE_MAX);
       } else if (kind == SACK_PERMITTED && length == 2) segment.hasSack = true;
+      else if (kind == FAST_OPEN) takeFastOpen(header + at + 2, length - 2, false, segment);
+      else if (kind == EXPERIMENTAL && length >= 4 && load<u16>(header + at + 2) == FAST_OPEN_MAGIC)
+        takeFastOpen(header + at + 4, length - 4, true, segment);
     }
     at += length;
   }
@@ -78,6 +86,29 @@ function takeTimestamps(at: usize, segment: Segment): void {
   segment.hasTimestamp = true;
   segment.tsValue = bswap<u32>(load<u32>(at));
   segment.tsEcho = bswap<u32>(load<u32>(at, 4));
+}
+
+/** RFC 7413 §4.1.1: nothing, or an even number of octets from 4 to 16. */
+function takeFastOpen(at: usize, length: u32, experimental: bool, segment: Segment): void {
+  const valid = length == 0 || (length >= 4 && length <= 16 && !(length & 1));
+  segment.fastOpen = valid ? i32(length) : NO_FAST_OPEN;
+  segment.fastOpenCookie = at;
+  segment.fastOpenExperimental = experimental;
+}
+
+/**
+ * Write a Fast Open option with the `length` octets of cookie at `cookie`, padded behind; returns the octets written. Kind
+ * 254 is what servers from before RFC 7413 know.
+ */
+export function writeFastOpen(to: usize, cookie: usize, length: u32, experimental: bool): u32 {
+  const header: u32 = experimental ? 4 : 2;
+  store<u8>(to, u8(experimental ? EXPERIMENTAL : FAST_OPEN));
+  store<u8>(to, u8(header + length), 1);
+  if (experimental) store<u16>(to, FAST_OPEN_MAGIC, 2);
+  memory.copy(to + header, cookie, length);
+  const written = (header + length + 3) & ~3;
+  memory.fill(to + header + length, u8(NOP), written - header - length);
+  return written;
 }
 
 /** Write a timestamps option, with padding in front or SACK-permitted; returns the octets written. */

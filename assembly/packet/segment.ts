@@ -12,6 +12,9 @@ export const CWR: u32 = 0x80;
 /** Ports lie at 0, SEQ at 4, ACK at 8, offset and flags at 12, window at 14, checksum at 16, urgent pointer at 18. */
 export const TCP_HEADER: u32 = 20;
 
+/** Segment.fastOpen of one without the option, or with a cookie of a length that none has. */
+export const NO_FAST_OPEN: i32 = -1;
+
 /**
  * One arrived TCP segment, checked and in host order: the record that cannot be wrong. There is a single one, overwritten
  * by the next packet. Trimming to the window changes seq, text, textLength and flags.
@@ -54,6 +57,10 @@ export class Segment {
   /** Where the blocks of a SACK option stand, and how many. */
   sackAt: usize;
   sackBlocks: u32;
+  /** Octets of a SYN's Fast Open cookie, 0 where one is asked for, NO_FAST_OPEN without; where it stands; by which option. */
+  fastOpen: i32;
+  fastOpenCookie: usize;
+  fastOpenExperimental: bool;
 
   /** SEG.LEN: text, and one each for SYN and FIN. */
   @inline get length(): u32 {

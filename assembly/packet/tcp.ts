@@ -4,7 +4,7 @@ import { Seq } from "../seq.ts";
 import { CNT_IN_CSUM_ERRORS, CNT_IN_ERRS } from "../shared/counters.ts";
 import { ip, pseudoSum } from "./ip.ts";
 import { parseOptions } from "./options.ts";
-import { segment, TCP_HEADER } from "./segment.ts";
+import { NO_FAST_OPEN, segment, TCP_HEADER } from "./segment.ts";
 
 /** Whether the checksum of the TCP segment in `ip` is right. */
 export function isTcpIntact(): bool {
@@ -58,6 +58,7 @@ export function parseTcp(verify: bool = true): bool {
     segment.hasSack = false;
     segment.userTimeout = 0;
     segment.sackBlocks = 0;
+    segment.fastOpen = NO_FAST_OPEN;
   }
   return true;
 }

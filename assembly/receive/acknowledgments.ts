@@ -1,6 +1,7 @@
 import { count } from "../counters.ts";
 import { isEchoed, isHeldBack } from "../ecn.ts";
 import { heard } from "../keepalive.ts";
+import { leavePending } from "../listener.ts";
 import { FIN, SYN, segment } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
 import { recordsAcknowledged } from "../records.ts";
@@ -27,7 +28,10 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   const before = tcb.sndUna;
   const acked = ack.since(before);
   // FIN went out before the SYN was acknowledged: the user still waits to hear that it was.
-  if (tcb.synUnacked) raise(tcb, EV_ESTABLISHED);
+  if (tcb.synUnacked) {
+    raise(tcb, EV_ESTABLISHED);
+    if (tcb.openedFast) leavePending(tcb, false);
+  }
   tcb.sndUna = ack;
   if (tcb.urgent) urgentAcknowledged(tcb);
   if (tcb.choices & RECORDS) recordsAcknowledged(tcb);

@@ -193,7 +193,7 @@ function tcpError(tooBig: bool): void {
   else if (hard && (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED)) {
     count(CNT_ATTEMPT_FAILS);
     // Nobody has heard of a connection that a peer began and never finished.
-    finish(tcb, error, tcb.passive ? 0 : EV_RESET);
+    finish(tcb, error, tcb.passive && !tcb.openedFast ? 0 : EV_RESET);
   } else tcb.softError = i8(error);
 }
 

@@ -1,6 +1,7 @@
 import { checkCookie, grants, makeCookie, restoreOptions } from "../cookies.ts";
 import { count } from "../counters.ts";
 import { grantEcn } from "../ecn.ts";
+import { opensFast, synAck } from "../fast-open/server.ts";
 import {
   beginConnection,
   headers,
@@ -11,7 +12,15 @@ import {
   takeSyn,
   takeTuple,
 } from "../lifecycle.ts";
-import { acceptRoom, enterBacklog, sentCookies, setCookieTime, synRoom } from "../listener.ts";
+import {
+  acceptRoom,
+  enqueueAccept,
+  enterBacklog,
+  enterPending,
+  sentCookies,
+  setCookieTime,
+  synRoom,
+} from "../listener.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { isExhausted } from "../pool.ts";
 import { wantOutput } from "../queues.ts";
@@ -36,6 +45,7 @@ import { Tcb } from "../tcb.ts";
 import { inheritOptions, listenerMss } from "../user-options.ts";
 import { firstBuffer, receiveScale } from "../window.ts";
 import { segmentArrives } from "./segment-arrives.ts";
+import { takeSynText } from "./text.ts";
 
 // SEGMENT ARRIVES for a listener.
 
@@ -78,15 +88,21 @@ export function listenArrives(listener: Tcb, floor: Seq): void {
   if (floor != Seq.of(0) && child.iss <= floor) setIss(child, floor.plus(65537));
   takeSyn(child);
   takeRoute(child);
-  enterBacklog(listener, child);
+  child.listener = u32(changetype<usize>(listener));
+  const fast = opensFast(child, listener);
+  if (fast) enterPending(listener, child);
+  else enterBacklog(listener, child);
   setState(child, SYN_RECEIVED);
   child.sndWnd = segment.window;
   child.maxSndWnd = segment.window;
   child.sndWl1 = segment.seq;
-  child.synPending = 1;
+  child.synPending = synAck;
   count(CNT_PASSIVE_OPENS);
   wantOutput(child);
-  // Text and FIN on a SYN are left for the peer to repeat: only the SYN will be acknowledged.
+  // Otherwise text on a SYN is left for the peer to repeat, as its FIN always is: only the SYN will be acknowledged.
+  if (!fast) return;
+  takeSynText(child);
+  enqueueAccept(child);
 }
 
 /** Answer a SYN that the queue has no place for, keeping nothing of it. */

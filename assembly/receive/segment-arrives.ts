@@ -1,6 +1,7 @@
 import { acceptable } from "../acceptable.ts";
 import { count } from "../counters.ts";
 import { ecnArrives } from "../ecn.ts";
+import { resendSynText, synAnswered } from "../fast-open/client.ts";
 import {
   canAccept,
   enterFinWait2,
@@ -10,9 +11,10 @@ import {
   setState,
   takeSyn,
 } from "../lifecycle.ts";
-import { enqueueAccept, leaveBacklog } from "../listener.ts";
+import { enqueueAccept, leaveBacklog, leavePending } from "../listener.ts";
 import { ACK, FIN, RST, SYN, segment, URG } from "../packet/segment.ts";
 import { raise, wantOutput } from "../queues.ts";
+import { startRecoveryTimer } from "../recovery/tlp.ts";
 import { finishTiming } from "../rtt.ts";
 import { cameTwice } from "../sack.ts";
 import { resetAck, resetUnread } from "../send/replies.ts";
@@ -51,7 +53,7 @@ import {
   TIME_WAIT,
 } from "../shared/states.ts";
 import { cameByRoute, takeRoute } from "../source-route.ts";
-import { Tcb } from "../tcb.ts";
+import { FAST_OPEN, SYN_PLAIN, Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { isOutdated, takeTimestamp } from "../timestamps.ts";
 import { urgentArrives } from "../urgent.ts";
@@ -117,15 +119,17 @@ function synSent(tcb: Tcb): bool {
   if (!acks) {
     // Simultaneous open.
     setState(tcb, SYN_RECEIVED);
-    tcb.synPending = 1;
+    tcb.synPending = SYN_PLAIN;
     wantOutput(tcb);
     if (segment.textLength) keepEarlyText(tcb);
     return DROP;
   }
+  if (tcb.choices & FAST_OPEN) synAnswered(tcb);
   tcb.sndUna = segment.ack;
   finishTiming(tcb);
   tcb.rtxAt = NEVER;
   establish(tcb);
+  if (tcb.flightSize) resendSynText(tcb);
   ackAtOnce(tcb);
   segment.seq = segment.seq.plus(1);
   segment.flags &= ~SYN;
@@ -167,7 +171,7 @@ function checkSequence(tcb: Tcb): bool {
     if (!segment.has(ACK)) {
       // The peer has not seen our SYN,ACK, which is to echo the SYN it will be an answer to.
       takeTimestamp(tcb, segment.seq);
-      tcb.synPending = 1;
+      tcb.synPending = SYN_PLAIN;
       wantOutput(tcb);
       return DROP;
     }
@@ -231,7 +235,7 @@ function checkReset(tcb: Tcb): bool {
   if (state == SYN_RECEIVED) {
     count(CNT_ATTEMPT_FAILS);
     // One that began with our SYN was refused; one that began with the peer's never was anybody's.
-    if (tcb.passive) finish(tcb, ERR_RESET, 0);
+    if (tcb.passive) finish(tcb, ERR_RESET, tcb.openedFast ? EV_RESET : 0);
     else finish(tcb, ERR_REFUSED, EV_RESET);
   } else if (state == TIME_WAIT) {
     // RFC 1337: a reset need not end TIME-WAIT early.
@@ -246,7 +250,7 @@ function checkReset(tcb: Tcb): bool {
 /** Fourth: SYN in a synchronized state is answered, not believed (RFC 5961 §4.2). */
 function checkSyn(tcb: Tcb): bool {
   if (!segment.has(SYN)) return GO_ON;
-  if (tcb.state == SYN_RECEIVED && tcb.passive) {
+  if (tcb.state == SYN_RECEIVED && tcb.passive && !tcb.openedFast) {
     // The peer begins anew: back to LISTEN, where its next SYN finds us.
     count(CNT_ATTEMPT_FAILS);
     finish(tcb, ERR_RESET, 0);
@@ -293,7 +297,9 @@ function checkAck(tcb: Tcb): bool {
 
 /** The third segment of the handshake, or its equal in a simultaneous open. */
 function synAcked(tcb: Tcb): bool {
-  if (tcb.passive) {
+  const fast = tcb.openedFast;
+  if (fast) leavePending(tcb, false);
+  else if (tcb.passive) {
     if (!canAccept(tcb)) {
       // Nobody accepts: the peer repeats its ACK or its data, and we our SYN,ACK, until somebody does.
       count(CNT_LISTEN_OVERFLOWS);
@@ -306,8 +312,8 @@ function synAcked(tcb: Tcb): bool {
     }
     leaveBacklog(tcb);
     enqueueAccept(tcb);
-  }
-  tcb.sndUna = segment.ack;
+  } else if (tcb.choices & FAST_OPEN) synAnswered(tcb);
+  tcb.sndUna = fast ? tcb.iss.plus(1) : segment.ack;
   finishTiming(tcb);
   tcb.rtxAt = NEVER;
   tcb.sndWnd = segment.window << tcb.sndWscale;
@@ -320,6 +326,13 @@ function synAcked(tcb: Tcb): bool {
   // CLOSE came before: its FIN goes now.
   if (tcb.finQueued) setState(tcb, FIN_WAIT_1);
   wantOutput(tcb);
+  if (tcb.flightSize) {
+    if (fast) {
+      // Text that went before the handshake was over is in flight still, but for what is acknowledged with the SYN.
+      startRecoveryTimer(tcb);
+      if (segment.ack != tcb.sndUna || segment.sackBlocks) checkAckField(tcb);
+    } else resendSynText(tcb);
+  }
   return GO_ON;
 }
 

@@ -12,7 +12,7 @@ import {
   CNT_TCP_RCV_Q_DROP,
 } from "../shared/counters.ts";
 import { BLOCK_SIZE } from "../shared/sizes.ts";
-import { Tcb } from "../tcb.ts";
+import { SYN_DATA, Tcb } from "../tcb.ts";
 import { MILLISECOND, NEVER, now } from "../time.ts";
 import { armAck } from "../timers.ts";
 import { textArrived } from "./tuning.ts";
@@ -86,6 +86,19 @@ function inOrder(tcb: Tcb, length: u32): void {
   } else ackText(tcb);
   tcb.bytesReceived += tcb.rcvNxt.since(from);
   raise(tcb, EV_READABLE);
+}
+
+/** RFC 7413 §4.2.2: the text on the SYN in `segment` is the user's at once, and our SYN,ACK acknowledges it. */
+export function takeSynText(tcb: Tcb): void {
+  const length = min(segment.textLength, tcb.rcvWnd);
+  const stored = length ? tcb.rcvStream.put(tcb.rcvNxt, tcb.rcvNxt, segment.text, length) : 0;
+  if (stored == 0) return;
+  tcb.choices |= SYN_DATA;
+  tcb.dataSegsIn++;
+  tcb.bytesReceived += stored;
+  tcb.rcvNxt = tcb.rcvNxt.plus(stored);
+  // The window of the SYN,ACK counts from where it acknowledges.
+  tcb.rcvAdv = tcb.rcvNxt.plus(min<u32>(tcb.rcvBuf - stored, 0xffff));
 }
 
 /** §3.10.7.3: text that comes with the SYN of a simultaneous open waits until the connection is established. */

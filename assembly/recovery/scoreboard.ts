@@ -312,6 +312,8 @@ export function beginScoreboard(tcb: Tcb): void {
   board.fack = tcb.sndUna;
   board.rackEnd = tcb.sndUna;
   board.dsackRound = tcb.sndUna;
+  // What a SYN carried has been acknowledged before.
+  board.delivered = max(board.delivered, tcb.bytesAcked);
   // Nothing was sent although it might have been.
   markAppLimited(tcb, 0);
 }
@@ -336,10 +338,15 @@ export function clearScoreboard(tcb: Tcb): void {
  * does without until all is acknowledged.
  */
 export function recordSent(tcb: Tcb, length: u32): void {
+  recordFrom(tcb, tcb.sndNxt, length, length);
+}
+
+/** The same for what stands at `start`, of which `more` octets are not counted as in flight yet. */
+export function recordFrom(tcb: Tcb, start: Seq, length: u32, more: u32): void {
   const board = scoreboard(tcb);
   const alone = board.isEmpty;
-  if (board.push(tcb.sndNxt, tcb.sndNxt.plus(length))) {
-    rateSent(tcb, board, board.sent(board.next - 1), pipe(tcb) + length, alone);
+  if (board.push(start, start.plus(length))) {
+    rateSent(tcb, board, board.sent(board.next - 1), pipe(tcb) + more, alone);
     return;
   }
   board.clear();

@@ -1,9 +1,10 @@
 import { beforeText, textSent } from "../congestion/control.ts";
 import { count } from "../counters.ts";
 import { isHeldBack, segmentEcn, synEcn } from "../ecn.ts";
+import { isFastSyn, synText, writeRequest } from "../fast-open/client.ts";
+import { writeCookie } from "../fast-open/server.ts";
 import { abridge, setState } from "../lifecycle.ts";
 import {
-  TIMESTAMPS_LENGTH,
   USER_TIMEOUT_LENGTH,
   writeMss,
   writeSackPermitted,
@@ -42,7 +43,7 @@ import {
   CNT_TCP_WIN_PROBE,
 } from "../shared/counters.ts";
 import { CLOSE_WAIT, CLOSED, LAST_ACK, SYN_RECEIVED, SYN_SENT } from "../shared/states.ts";
-import { RECORDS, Tcb } from "../tcb.ts";
+import { RECORDS, SYN_PLAIN, SYN_WAITS, Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
 import { armRtx, startRtx } from "../timers.ts";
 import { tsValue } from "../timestamps.ts";
@@ -71,8 +72,7 @@ import { emitReplies } from "./replies.ts";
 /** RFC 9293 §3.8.6.2.1: how long a sender may hold back a segment that is too small to be worth sending. */
 const OVERRIDE: f64 = SECOND / 5;
 
-/** Octets of options on a SYN, and on any other segment, at most. */
-const SYN_OPTIONS_MAX: u32 = 4 + TIMESTAMPS_LENGTH + 4 + USER_TIMEOUT_LENGTH;
+/** Octets of options of a segment, at most. */
 const OPTIONS_MAX: u32 = 40;
 
 /** Tcb.probing: the retransmission timer runs as the zero-window probe's; and it has expired. */
@@ -113,7 +113,8 @@ function emit(tcb: Tcb): bool {
     if (!sendAck(tcb)) return false;
     tcb.acksOwed--;
   }
-  if (tcb.state == SYN_RECEIVED) return !tcb.ackNow || sendAck(tcb);
+  // RFC 7413 §4.2.2: what the initial window admits may go before the handshake is over.
+  if (tcb.state == SYN_RECEIVED && !tcb.openedFast) return !tcb.ackNow || sendAck(tcb);
   if (tcb.sndEnd != tcb.sndNxt && !tcb.finSent) beforeText(tcb);
   openPace(tcb);
   if (tcb.probing == PROBE_DUE) {
@@ -153,7 +154,11 @@ function hasRoom(tcb: Tcb, length: u32): bool {
 }
 
 function sendSyn(tcb: Tcb): bool {
-  if (!hasRoom(tcb, SYN_OPTIONS_MAX)) return false;
+  const due = tcb.synPending;
+  if (due == SYN_WAITS) return true;
+  const fast = isFastSyn(tcb);
+  const text = fast ? synText(tcb) : 0;
+  if (!hasRoom(tcb, OPTIONS_MAX + text)) return false;
   const to = nextTcp(tcb.family, tcb.ipOptions);
   const passive = tcb.state != SYN_SENT;
   let options = writeMss(to + TCP_HEADER, tcb.advMss);
@@ -166,19 +171,25 @@ function sendSyn(tcb: Tcb): bool {
     );
   else if (tcb.sackOk) options += writeSackPermitted(to + TCP_HEADER + options);
   if (tcb.windowScaling) options += writeWindowScale(to + TCP_HEADER + options, tcb.rcvWscale);
-  const timeout = offerUserTimeout(tcb, true);
+  if (fast) options += writeRequest(to + TCP_HEADER + options, tcb);
+  else if (due != SYN_PLAIN) options += writeCookie(to + TCP_HEADER + options, tcb, due);
+  // A long cookie leaves it no room: it is said again by the next segment.
+  const timeout = options + USER_TIMEOUT_LENGTH <= OPTIONS_MAX ? offerUserTimeout(tcb, true) : 0;
   if (timeout) options += writeUserTimeout(to + TCP_HEADER + options, timeout);
+  const header = TCP_HEADER + options;
+  const textSum = text ? copyText(to + header, tcb.sndStream, tcb.iss.plus(1), text) : 0;
   writePorts(to, tcb.localPort, tcb.remotePort);
   const flags = (passive ? SYN | ACK : SYN) | synEcn(tcb, passive);
-  const field = min<u32>(tcb.rcvBuf, 0xffff);
-  writeTcp(to, tcb.iss, passive ? tcb.rcvNxt : Seq.of(0), TCP_HEADER + options, flags, field);
-  commitFor(tcb, TCP_HEADER + options, 0, 0, false);
+  const field = min<u32>(passive ? tcb.rcvWnd : tcb.rcvBuf, 0xffff);
+  writeTcp(to, tcb.iss, passive ? tcb.rcvNxt : Seq.of(0), header, flags, field);
+  commitFor(tcb, header, text, textSum, false);
   tcb.synPending = 0;
   if (passive) acknowledged(tcb);
   if (tcb.sndNxt == tcb.iss) {
     tcb.unackedSince = now;
     tcb.sndNxt = tcb.iss.plus(1);
     startTiming(tcb);
+    if (text) synTextSent(tcb, text);
   } else {
     stopTiming(tcb);
     count(CNT_RETRANS_SEGS);
@@ -186,6 +197,15 @@ function sendSyn(tcb: Tcb): bool {
   }
   if (tcb.rtxAt == NEVER) startRtx(tcb);
   return true;
+}
+
+/** The SYN had `length` octets of text behind it. */
+function synTextSent(tcb: Tcb, length: u32): void {
+  tcb.sndNxt = tcb.sndNxt.plus(length);
+  tcb.lastSentAt = now;
+  tcb.dataSegsOut++;
+  tcb.bytesSent += length;
+  count(CNT_TCP_ORIG_DATA_SENT);
 }
 
 function sendAck(tcb: Tcb): bool {
@@ -368,7 +388,8 @@ function usable(tcb: Tcb): u32 {
   const flight = tcb.flightSize;
   if (tcb.sndWnd <= flight) return 0;
   if (isFrtoPending(tcb)) return min(frtoRoom(tcb), tcb.sndWnd - flight);
-  const flying = pipe(tcb);
+  // A SYN,ACK still unacknowledged is no text.
+  const flying = pipe(tcb) - u32(tcb.state == SYN_RECEIVED);
   const allowed = isScored(tcb) ? tcb.cwnd : tcb.cwnd + limitedTransmit(tcb);
   return allowed > flying ? min(allowed - flying, tcb.sndWnd - flight) : 0;
 }
@@ -432,7 +453,7 @@ function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false): bool {
   if (tcb.flightSize == 0) {
     tcb.unackedSince = now;
     beginScoreboard(tcb);
-  }
+  } else if (tcb.state == SYN_RECEIVED) beginScoreboard(tcb);
   if (isScored(tcb)) {
     recordSent(tcb, length + u32(fin));
     if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += length;

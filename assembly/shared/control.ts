@@ -15,6 +15,7 @@ export const CTL_TIMERS = 84;
 export const CTL_STAGING = 88;
 export const CTL_SLOTS = 92;
 export const CTL_SLOT_COUNT = 96;
+export const CTL_COOKIE_CACHE = 100;
 
 export const CTL_SECRET = 128;
 export const CTL_HASH_KEY = 144;
@@ -56,6 +57,12 @@ export const SET_TIMESTAMPS = 416;
 export const SET_TW_REUSE = 420;
 export const SET_TW_REUSE_DELAY = 424;
 export const SET_RTO_INIT_MS = 428;
+/** Bits of user-options.ts, and seconds. */
+export const SET_FAST_OPEN = 432;
+export const SET_FAST_OPEN_PATH_DISABLE = 436;
+/** Keys of Fast Open cookies: how many, and 16 octets each, the current one first. */
+export const CTL_FAST_OPEN_KEY_COUNT = 440;
+export const CTL_FAST_OPEN_KEYS = 448;
 export const SET_MAX_TW_BUCKETS = 492;
 export const SET_MAX_ORPHANS = 496;
 

@@ -36,3 +36,8 @@ export const OBSERVED_MAX = 16777216 - 65536;
 
 /** Smallest linear memory with room for the areas above and a useful pool. */
 export const MEMORY_MIN = 2097152;
+
+/** Servers whose Fast Open cookies are remembered: by hash, some to each value, and octets of each. */
+export const COOKIE_CACHE_SETS = 64;
+export const COOKIE_CACHE_WAYS = 4;
+export const COOKIE_ENTRY = 64;

@@ -146,6 +146,7 @@ export const TCB_KEEP_PROBES = 466;
 export const TCB_KEEP_DUE = 467;
 /** Cork, whether close resets, the congestion control, and whether the receive buffer is fixed. */
 export const TCB_CHOICES = 468;
+export const CHOICE_SYN_DATA = 0x40;
 /** What has come of ECN. Written by ecn.ts. */
 export const TCB_ECN = 469;
 export const ECN_OK = 1;

@@ -32,3 +32,19 @@ export const OPT_NOTSENT_LOWAT = 22;
 export const CONTROL_NEWRENO = 1;
 export const CONTROL_CUBIC = 2;
 export const CONTROL_BBR = 3;
+
+/** Of a listener: connections that may be open before their peer has proved its address (RFC 7413 §5.1); 0 for none. */
+export const OPT_FAST_OPEN = 30;
+/** Of a listener: how many keys of Fast Open cookies stand in staging. */
+export const OPT_FAST_OPEN_KEY = 31;
+
+// Bits of tcp_fastopen, as in Linux.
+export const FAST_OPEN_CLIENT = 1;
+export const FAST_OPEN_SERVER = 2;
+export const FAST_OPEN_WITHOUT_COOKIE = 4;
+export const FAST_OPEN_COOKIE_NOT_REQUIRED = 0x200;
+export const FAST_OPEN_WITHOUT_OPTION = 0x400;
+
+// What open() takes beside the addresses.
+export const OPEN_GIVEN_PORT = 1;
+export const OPEN_FAST = 2;

@@ -88,6 +88,20 @@ describe("SipHash-1-3 of a tuple", () => {
     );
   });
 
+  test("SipHash-2-4 of two addresses equals the oracle", () => {
+    for (const length of [4, 16])
+      fc.assert(
+        fc.property(exactly(16), exactly(length), exactly(length), (key, remote, local) => {
+          bytes.set(key, KEY);
+          bytes.set(remote, REMOTE);
+          bytes.set(local, LOCAL);
+          const hash = BigInt.asUintN(64, probe.probe_sipHash(KEY, REMOTE, LOCAL, length));
+          expect(hash).toBe(sipHash(2, 4, key, Uint8Array.of(...remote, ...local)));
+        }),
+        { numRuns: 300 },
+      );
+  });
+
   test("spreads consecutive ports evenly over a table", () => {
     bytes.set(
       Uint8Array.from({ length: 16 }, (_, i) => i * 11),

@@ -10,6 +10,7 @@ export interface Probe {
   probe_swap(a: number): number;
   probe_update(checksum: number, oldField: number, newField: number): number;
   probe_hash4(key: number, remote: number, local: number, ports: number): number;
+  probe_sipHash(key: number, first: number, second: number, length: number): bigint;
   probe_hash6(key: number, remote: number, local: number, ports: number): number;
   probe_isn(
     family: number,
