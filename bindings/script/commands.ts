@@ -4,6 +4,8 @@ export interface Effect {
   sysctls: [key: string, value: string][];
   /** That so many connections are in a state. */
   counts: { state: string; count: number }[];
+  /** What is remembered of servers is forgotten. */
+  forgets?: boolean;
   /** Why the script cannot be run here. */
   unsupported?: string;
   /** Why what follows cannot be run here; where nothing does, the command was to tidy up. */
@@ -33,6 +35,9 @@ const LINUX_TEST: [string, string][] = [
   ["tcp_syncookies", "1"],
 ];
 
+/** What Linux's selftests' own copy of that script sets otherwise. */
+const SELFTESTS: [string, string][] = [["tcp_fastopen", "0x3"]];
+
 /** Names of the other dialect, and what they are here; a function makes the value. */
 const BSD: Readonly<Record<string, string | ((value: string) => [string, string][])>> = {
   "net.inet.tcp.rfc1323": (value) => [
@@ -47,6 +52,9 @@ const BSD: Readonly<Record<string, string | ((value: string) => [string, string]
   "net.inet.tcp.keepintvl": (value) => [["tcp_keepalive_intvl", thousandth(value)]],
   "net.inet.tcp.keepcnt": "tcp_keepalive_probes",
   "net.inet.tcp.keepinit": "keepinit",
+  "net.inet.tcp.fastopen.client_enable": "fastopen.client_enable",
+  "net.inet.tcp.fastopen.server_enable": "fastopen.server_enable",
+  "net.inet.tcp.fastopen.path_disable_time": "tcp_fastopen_path_disable_time",
   // What they come to depends on one another.
   "net.inet.tcp.recvspace": "recvspace",
   "net.inet.tcp.sendspace": "sendspace",
@@ -74,7 +82,8 @@ const NOTHING = [
   /sysctl_restore/,
   /^ethtool\b/,
   /^(nstat|dmesg|tcpdump)\b/,
-  /^ip\s+tcp_metrics\b/,
+  // Makes a key for Fast Open known to the other dialect's kernel.
+  /^(if \[ ! -e |then cc |fi$|\.\/setkey$)/,
   /^(true|:|sync|sleep\b.*|echo\b[^>]*)$/,
   /\bhostcache\.purgenow\b/,
   /^(kldload|kldstat|kldunload)\b/,
@@ -128,7 +137,9 @@ function assign(effect: Effect, path: string, raw: string): void {
 }
 
 function recognize(command: string, effect: Effect): void {
-  if (/(^|\/|\s)defaults\.sh$/.test(command)) effect.sysctls.push(...LINUX_TEST);
+  if (/(^|\/|\s)defaults\.sh$/.test(command))
+    effect.sysctls.push(...LINUX_TEST, ...(/\bcommon\//.test(command) ? [] : SELFTESTS));
+  else if (/^ip\s+tcp_metrics\s+flush\b/.test(command)) effect.forgets = true;
   else if (NOTHING.some((pattern) => pattern.test(command))) return;
   else if (/^(sudo\s+)?(\S*\/)?(set_sysctls\.py|sysctl)\s/.test(command)) {
     for (const [, path, value] of command.matchAll(ASSIGNMENT)) assign(effect, path!, value!);

@@ -140,8 +140,16 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
   const sysctls = initialSysctls(script);
   for (const [key, value] of script.init ? understand(script.init.text).sysctls : [])
     setDefault(config.socketDefaults, key, value);
-  if (dialect === "bsd") sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls), ...initialRto(script));
-  else presume(script, config, sysctls);
+  if (dialect === "bsd")
+    sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls), ...initialRto(script), [
+      "tcp_fastopen",
+      bsdFastOpen(sysctls),
+    ]);
+  else {
+    // Linux asks again, however often there is no answer.
+    sysctls.unshift(["tcp_fastopen_path_disable_time", "0"]);
+    presume(script, config, sysctls);
+  }
   sysctls.push(...bufferSizes(script.events, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
   Object.assign(config, settingsFor(sysctls));
   const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
@@ -205,6 +213,9 @@ function setOption(config: Config, name: string, value: string): void {
   if (!IRRELEVANT.has(name)) throw new SynwaveError("EINVAL", `unknown option --${name}`);
 }
 
+/** Calls that may open a connection. */
+const OPENS = /^(connect|sendto|sendmsg)$/;
+
 /** Kernel settings from the commands that come before the first packet or connection. */
 function initialSysctls(script: Script): [string, string][] {
   const found: [string, string][] = [];
@@ -217,7 +228,7 @@ function initialSysctls(script: Script): [string, string][] {
   if (script.init) take(script.init.text, false);
   const end = tidyingFrom(script);
   for (const [index, { action }] of script.events.entries()) {
-    if ("side" in action || (action.kind === "call" && action.name === "connect")) break;
+    if ("side" in action || (action.kind === "call" && OPENS.test(action.name))) break;
     if (action.kind === "command") take(action.text, index >= end);
   }
   return found;
@@ -270,6 +281,12 @@ function bsdBuffers(sysctls: Sysctls): [string, string][] {
     ["tcp_rmem", `${Math.min(4096, first)} ${first} ${most}`],
     ["tcp_wmem", `${Math.min(4096, send)} ${send} ${most}`],
   ];
+}
+
+/** The bits of tcp_fastopen. */
+function bsdFastOpen(sysctls: Sysctls): string {
+  const enabled = (side: string, initial: number) => lastOf(sysctls, `fastopen.${side}_enable`, initial);
+  return String((enabled("client", 1) ? 1 : 0) | (enabled("server", 0) ? 2 : 0));
 }
 
 /** What the first SYN of the stack's says of a setting that the script leaves to its machine. */

@@ -16,6 +16,8 @@ export class Flow {
   remoteIsn = 0;
   /** Its SYN has come. */
   peerOpened = false;
+  /** Octets of text on the stack's SYN. */
+  synText = 0;
   /** Options of its last SYN. */
   offered: readonly TcpOption[] = [];
   /** Up to where the stack's text has been expected and seen, in the script's numbers. */
@@ -35,9 +37,13 @@ export class Flow {
   /** What the stack expects next, in the script's numbers, as far as it has said so. */
   next = 0;
 
-  constructor(localPort: number, remotePort: number) {
+  /** The script does not tell under what key cookies are made, and has names of its own for those the stack makes. */
+  private readonly namesCookies: boolean;
+
+  constructor(localPort: number, remotePort: number, namesCookies = false) {
     this.localPort = localPort;
     this.remotePort = remotePort;
+    this.namesCookies = namesCookies;
   }
 
   /** A packet comes in. */
@@ -48,6 +54,7 @@ export class Flow {
   }
 
   sent(now: number, live: LivePacket): void {
+    if ((live.flags & (SYN | ACK)) === SYN && live.length > 0) this.synText = live.length;
     if (live.length > 0) this.last.set("tcpi_last_data_sent", now);
     if (live.flags & ACK) this.next = plus(live.ack, -this.remoteIsn);
   }
@@ -137,7 +144,8 @@ export class Flow {
         this.timestampOffset ??= plus(real.value!, -option.value);
         this.timestamps.set(option.value, real.value!);
       }
-      const cookie = option.kind === "FO" || option.kind === "FOEXP" ? option.cookie : "";
+      const ours = this.namesCookies && (live.flags & ACK) !== 0;
+      const cookie = ours && (option.kind === "FO" || option.kind === "FOEXP") ? option.cookie : "";
       if (cookie !== "" && real?.kind === option.kind && !this.cookies.has(cookie))
         this.cookies.set(cookie, (real as typeof option & { cookie: string }).cookie);
     }

@@ -64,8 +64,12 @@ export function infoName(
   info: TcpInfo | undefined,
   state: State,
   { segment, socketDefaults }: Pick<Config, "segment" | "socketDefaults">,
+  synText: number,
 ): number | undefined {
   if (Object.hasOwn(CONSTANTS, name)) return CONSTANTS[name];
+  // Linux's headers have states with a prefix.
+  const bare = name.replace(/^TCP_/, "");
+  if (Object.hasOwn(CONSTANTS, bare)) return CONSTANTS[bare];
   if (!name.startsWith("tcpi_")) return undefined;
   if (name === "tcpi_state") return LINUX_STATES[state];
   const field = name
@@ -74,6 +78,11 @@ export function infoName(
   const value = (info as Readonly<Record<string, unknown>> | undefined)?.[field];
   if (typeof value === "boolean") return Number(value);
   if (typeof value !== "number") return undefined;
+  // Linux counts our SYN as well, together with text that it carried.
+  if (field === "delivered" && state !== "SYN-SENT" && state !== "SYN-RECEIVED") {
+    const carried = info!.options & CONSTANTS.TCPI_OPT_SYN_DATA! ? Math.ceil(synText / info!.sndMss) : 0;
+    return value + 1 - carried;
+  }
   // A packet longer than the network's is several that came together.
   if (field === "rcvMss" && segment !== undefined) return Math.min(value, segment);
   // Linux counts segments, BSD octets; without a threshold both say the largest number they have.

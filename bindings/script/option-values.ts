@@ -80,6 +80,10 @@ const VALUES: Readonly<Record<string, (socket: ScriptSocket, set: number | undef
   [tcpOption("TCP_KEEPINTVL")]: ({ defaults }, set = defaults.keepInterval) => set,
   [tcpOption("TCP_KEEPCNT")]: ({ defaults }, set = defaults.keepCount) => set,
   [tcpOption("TCP_NOOPT")]: () => 0,
+  // BSD says that it is on by the bit that marks a connection's.
+  [tcpOption("TCP_FASTOPEN")]: ({ defaults, fastOpen }) =>
+    defaults.dialect === "bsd" && fastOpen ? 0x80000000 : fastOpen,
+  [tcpOption("TCP_FASTOPEN_CONNECT")]: ({ fastOpenConnect }) => (fastOpenConnect ? 1 : 0),
   [socketOption("SO_RCVBUF")]: receiveBuffer,
   [socketOption("SO_SNDBUF")]: ({ defaults }, set) =>
     set === undefined ? defaults.sendBuffer : inUse(defaults, set),

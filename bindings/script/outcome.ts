@@ -18,6 +18,8 @@ export interface Pending {
   attempt(): Outcome | undefined;
   /** When it must be asked again although nothing happened, microseconds. */
   wake?: number;
+  /** Writes as soon as it may: an ACK that is owed rides on what it writes. */
+  writes?: boolean;
 }
 
 /** The stack cannot do what the script asks for; a script that only goes on with it fails. */

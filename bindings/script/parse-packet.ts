@@ -236,7 +236,8 @@ function parseOption(lexer: Lexer): TcpOption {
     }
     case "FO":
     case "FOEXP":
-      return { kind, cookie: parseHex(lexer, 16) };
+      // Longer than any cookie may be: as long as options are.
+      return { kind, cookie: parseHex(lexer, 38) };
     case "md5": {
       if (takeIf(lexer, "valid")) return { kind };
       return { kind, digest: parseHex(lexer, 16) };

@@ -8,7 +8,13 @@ const camel = (key: string) => key.replace(/_([a-z0-9])/g, (_, letter: string) =
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = { reno: ["newreno", "reno"] };
 
 /** Settings that are taken in before they get here. */
-const INTERPRETED = new Set(["recvspace", "sendspace", "maxsockbuf"]);
+const INTERPRETED = new Set([
+  "recvspace",
+  "sendspace",
+  "maxsockbuf",
+  "fastopen.client_enable",
+  "fastopen.server_enable",
+]);
 
 /** The engine's settings for kernel settings, and those it has nothing to do with. */
 export function settingsFor(sysctls: Iterable<readonly [key: string, value: string]>): {

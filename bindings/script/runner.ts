@@ -56,6 +56,8 @@ const FIRST_REMOTE_PORT = 33_000;
 /** How long a call waits for one that blocks already, and how much too late a call may end, microseconds. */
 const QUEUE_WAIT = 1_000_000;
 const LATE = 2_000_000;
+/** Settings that the sockets of a script have been told of. */
+const LASTING = ["tcpRmem", "tcpWmem", "tcpCongestionControl"] as const;
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + 11) & 255);
 
 /** A packet that left the stack and was not yet asked for. */
@@ -181,6 +183,8 @@ export class Runner {
         this.underTest = ends && this.makeFlow(ends.localPort, ends.remotePort);
       },
       waiting: (port) => this.waiting(port),
+      fastOpen: () => this.config.settings.tcpFastopen ?? DEFAULT_SETTINGS.tcpFastopen,
+      flush: () => this.flush(),
     });
   }
 
@@ -295,6 +299,7 @@ export class Runner {
 
   /** Take what the stack has to send, and see whether the blocking call can go on. */
   private settle(): void {
+    if (this.blocking?.pending.writes) this.checkBlocking();
     this.flush();
     this.checkBlocking();
   }
@@ -340,7 +345,7 @@ export class Runner {
   }
 
   private makeFlow(localPort: number, remotePort: number): Flow {
-    const flow = new Flow(localPort, remotePort);
+    const flow = new Flow(localPort, remotePort, !this.config.settings.tcpFastopenKey);
     this.flows.set(`${localPort}:${remotePort}`, flow);
     return flow;
   }
@@ -458,14 +463,22 @@ export class Runner {
   }
 
   private command(text: string): void {
-    const { sysctls, counts, unsupported, refused } = understand(text);
+    const { sysctls, counts, forgets, unsupported, refused } = understand(text);
     const tidies = this.index >= this.tidying;
     const reason = unsupported ?? (tidies ? undefined : refused);
     if (reason !== undefined) throw new NotApplicable(reason);
     this.recorder.add(this.now, "command", oneLine(text));
     for (const [key, value] of sysctls) setDefault(this.config.socketDefaults, key, value);
-    const late = this.started && !tidies ? sysctls.find((sysctl) => this.changes(sysctl)) : undefined;
-    if (late) throw new NotApplicable(`${late[0]} cannot be changed once packets have been exchanged`);
+    if (!tidies) {
+      const { settings } = settingsFor(sysctls.filter((sysctl) => this.changes(sysctl)));
+      const late = LASTING.find((name) => settings[name] !== undefined);
+      if (late && this.started)
+        throw new NotApplicable(`${late} cannot be changed once packets have been exchanged`);
+      for (const name of LASTING) delete settings[name];
+      Object.assign(this.config.settings, settings);
+      this.engine.configure(settings);
+    }
+    if (forgets) this.forget();
     for (const { state, count } of counts) {
       const wanted = state
         .toUpperCase()
@@ -479,6 +492,13 @@ export class Runner {
     }
   }
 
+  /** Have the engine forget what it remembers of servers. */
+  private forget(): void {
+    const { tcpFastopen = DEFAULT_SETTINGS.tcpFastopen } = this.config.settings;
+    this.engine.configure({ tcpFastopen: 0 });
+    this.engine.configure({ tcpFastopen });
+  }
+
   /** Whether a kernel setting would make another of what the engine was made with. */
   private changes(sysctl: readonly [string, string]): boolean {
     const before: Readonly<Record<string, unknown>> = { ...DEFAULT_SETTINGS, ...this.config.settings };
@@ -490,7 +510,8 @@ export class Runner {
   private code(text: string): void {
     const info = this.find(this.underTest);
     const names = (name: string) =>
-      this.underTest?.elapsed(name, this.now) ?? infoName(name, info, this.stateText(), this.config);
+      this.underTest?.elapsed(name, this.now) ??
+      infoName(name, info, this.stateText(), this.config, this.underTest?.synText ?? 0);
     const { failed, skipped } = judge(text, names, this.variables);
     this.recorder.add(this.now, "code", oneLine(text));
     for (const reason of skipped) {

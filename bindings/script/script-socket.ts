@@ -29,6 +29,12 @@ export class ScriptSocket {
   lowWater = 1;
   /** Text that may wait unsent before it is no longer writable; 0: as much as there is room for. */
   notsentLowat: number;
+  /** TCP_FASTOPEN; TCP_FASTOPEN_CONNECT; TCP_FASTOPEN_KEY, as the engine takes it. */
+  fastOpen = 0;
+  fastOpenConnect = false;
+  fastOpenKey = "";
+  /** A call that opens the connection as it sends is under way. */
+  sendsFast = false;
   /** SO_OOBINLINE. */
   urgentInLine = false;
   /** SO_ZEROCOPY: sends with MSG_ZEROCOPY are told of. */
@@ -128,6 +134,8 @@ export class ScriptSocket {
   listen(listener: Listener): void {
     this.listener = listener;
     for (const [name, value] of this.wanted) applyListenerOption(listener, name, value);
+    if (this.fastOpen) applyListenerOption(listener, "fastOpen", this.fastOpen);
+    if (this.fastOpenKey) applyListenerOption(listener, "fastOpenKey", this.fastOpenKey);
   }
 
   /** Options that this one's connections begin with. */
@@ -166,6 +174,11 @@ export class ScriptSocket {
     return this.connection?.state ?? "CLOSED";
   }
 
+  /** Its SYN waits for text (Fast Open). */
+  get waitsForText(): boolean {
+    return this.state === "SYN-SENT" && this.connection!.info().segsOut === 0;
+  }
+
   get pendingError(): string | undefined {
     const error = this.connection?.error;
     return error && !this.errorTold ? errnoOf(error) : undefined;
@@ -181,6 +194,11 @@ export class ScriptSocket {
   get unread(): number {
     const readable = this.connection?.readable ?? 0;
     return readable === 0 && PEER_FINISHED.has(this.state) ? 1 : readable;
+  }
+
+  /** Whether the peer has no more to say. */
+  get peerFinished(): boolean {
+    return PEER_FINISHED.has(this.state);
   }
 
   /** Whether the peer has no more to say and all of it was read. */

@@ -1,5 +1,6 @@
 import { SynwaveError } from "../errors.ts";
 import { congestionControl } from "../settings.ts";
+import { applyListenerOption } from "./apply-option.ts";
 import type { Expr } from "./ast.ts";
 import { constant, optionName, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP } from "./constants.ts";
 import { fail, NotApplicable, type Outcome, ok, Unsupported } from "./outcome.ts";
@@ -64,6 +65,7 @@ export const BUFFERS = new Set(
 export const LINGER = socketOption("SO_LINGER");
 export const LOW_WATER = socketOption("SO_RCVLOWAT");
 export const CONGESTION = tcpOption("TCP_CONGESTION");
+const FAST_OPEN_KEY = tcpOption("TCP_FASTOPEN_KEY");
 
 /** Options that are the socket's own affair, and what setting them does. */
 const OWN: Readonly<Record<string, (socket: ScriptSocket, value: number) => void>> = {
@@ -91,15 +93,42 @@ const OWN: Readonly<Record<string, (socket: ScriptSocket, value: number) => void
     socket.keepInit = value;
     socket.limitOpening();
   },
+  [tcpOption("TCP_SYNCNT")]: (socket, value) => {
+    // As long as so many repetitions take, a second after the SYN the first and each twice as long after the one before.
+    socket.keepInit = 2 ** Math.min(value + 1, 16) - 1;
+    socket.limitOpening();
+  },
   [option(SOL_IP, "IP_LOCAL_PORT_RANGE")]: (socket, value) => {
     // Last and first port; 0 leaves a bound to the engine.
     const [first, last] = [value & 0xffff, value >>> 16];
     socket.portRange = value === 0 ? undefined : [first || 1, last || 65535];
   },
+  [tcpOption("TCP_FASTOPEN")]: (socket, value) => {
+    socket.fastOpen = value;
+    if (socket.listener) applyListenerOption(socket.listener, "fastOpen", value);
+  },
+  [tcpOption("TCP_FASTOPEN_CONNECT")]: (socket, value) => {
+    socket.fastOpenConnect = value !== 0;
+  },
   [tcpOption("TCP_NOOPT")]: (_, value) => {
     if (value) throw new NotApplicable("not applicable: TCP_NOOPT");
   },
 };
+
+/** Keys of 16 octets, which C writes with escapes, as the engine takes them. */
+function fastOpenKey(text: string): string {
+  const octets = text.replace(/\\x([0-9a-f]{1,2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  const group = (at: number) => {
+    let hex = "";
+    for (let i = 3; i >= 0; i--) hex += (octets.charCodeAt(at + i) & 255).toString(16).padStart(2, "0");
+    return hex;
+  };
+  const keys: string[] = [];
+  for (let at = 0; at < octets.length; at += 16) keys.push([0, 4, 8, 12].map((i) => group(at + i)).join("-"));
+  return keys.join(",");
+}
 
 export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Outcome {
   const level = required(args[1], "a level");
@@ -118,17 +147,24 @@ export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Ou
     socket.congestion = value.value;
     return ok();
   }
+  if (key === FAST_OPEN_KEY && value?.kind === "string") {
+    const length = required(args[4], "a length");
+    if (length !== 16 && length !== 32) return fail("EINVAL");
+    socket.fastOpenKey = fastOpenKey(value.value);
+    if (socket.listener) applyListenerOption(socket.listener, "fastOpenKey", socket.fastOpenKey);
+    return ok();
+  }
   const given = required(value, "a value");
   socket.values.set(key, given);
   if (BUFFERS.has(key) || HARMLESS.has(key)) return ok();
+  const known = ENGINE[key];
+  if (known && (given < (known.least ?? given) || given > (known.most ?? given))) return fail("EINVAL");
   const own = OWN[key];
   if (own) {
     own(socket, given);
     return ok();
   }
-  const known = ENGINE[key];
   if (!known) throw new Unsupported(`the stack has no ${optionName(level, number)}`);
-  if (given < (known.least ?? given) || given > (known.most ?? given)) return fail("EINVAL");
   try {
     socket.setOption(known.name, known.value(given));
   } catch (error) {

@@ -33,6 +33,10 @@ export interface World {
   datagrams(ends: { localPort: number; remotePort: number } | undefined): void;
   /** Connections of a listener's port that wait to be accepted. */
   waiting(port: number): number;
+  /** Bits of tcp_fastopen. */
+  fastOpen(): number;
+  /** Have the stack send what it has to send. */
+  flush(): void;
 }
 
 /** System calls of programs that are not about TCP. */
@@ -152,7 +156,7 @@ export class Sockets {
     const fd = required(result, "a file descriptor");
     // Expected to fail: what came instead is told apart by its sign.
     if (fd >= 0) {
-      if (this.table.has(fd)) throw new SynwaveError("EINVAL", `file descriptor ${fd} is in use`);
+      // One that is given again names the new socket from now on; the old one stays open.
       this.table.set(fd, socket);
     }
     return ok(Math.max(fd, 3));
@@ -229,8 +233,14 @@ export class Sockets {
       if (socket.listener) return fail("EISCONN");
       if (!socket.connection) {
         begun = true;
-        const refused = this.open(socket, target);
+        const fast = socket.fastOpenConnect;
+        if (fast && !this.mayOpenFast()) return fail("EOPNOTSUPP");
+        const refused = this.open(socket, target, fast);
         if (refused) return refused;
+        if (socket.waitsForText) {
+          socket.connecting = false;
+          return ok();
+        }
         if (socket.nonblocking) return fail("EINPROGRESS");
       }
       return this.connected(socket, begun);
@@ -246,11 +256,16 @@ export class Sockets {
     return numberOf(field(target, "sin_port") ?? field(target, "sin6_port")) ?? this.world.port;
   }
 
-  private open(socket: ScriptSocket, target: Expr | undefined): Outcome | undefined {
+  private mayOpenFast(): boolean {
+    return (this.world.fastOpen() & 1) !== 0;
+  }
+
+  private open(socket: ScriptSocket, target: Expr | undefined, fastOpen: boolean): Outcome | undefined {
     try {
-      const connection = this.dial(socket, this.portOf(target));
+      const connection = this.dial(socket, this.portOf(target), fastOpen);
       this.world.connecting(connection);
       socket.open(connection);
+      this.world.flush();
       return undefined;
     } catch (error) {
       return fail(errnoOf(error));
@@ -258,10 +273,10 @@ export class Sockets {
   }
 
   /** Connect from the socket's port, from one of the range it was given, or from one of the engine's choice. */
-  private dial({ port, portRange }: ScriptSocket, remotePort: number): Connection {
+  private dial({ port, portRange }: ScriptSocket, remotePort: number, fastOpen: boolean): Connection {
     const { engine, remoteAddress } = this.world;
     const from = (local: { localPort?: number; localPortRange?: readonly [number, number] }) =>
-      engine.connect({ remoteAddress, remotePort, ...local });
+      engine.connect({ remoteAddress, remotePort, fastOpen, ...local });
     if (port !== undefined) return from({ localPort: port });
     return from(portRange ? { localPortRange: portRange } : {});
   }
@@ -332,8 +347,9 @@ export class Sockets {
         socket.taken += got;
       }
     } catch (error) {
-      const errno = socket.takeError();
+      // The error is for the next one.
       if (done > 0) return done;
+      const errno = socket.takeError();
       if (errno !== undefined) return fail(errno);
       // Told before: since then the stream just ends.
       return error instanceof SynwaveError && connection.error ? ok(0) : fail(errnoOf(error));
@@ -342,7 +358,6 @@ export class Sockets {
   }
 
   private send(args: readonly Expr[], length: number, flags: number): Pending {
-    if (flags & c.MSG_FASTOPEN) throw new Unsupported("the stack has no MSG_FASTOPEN");
     const socket = this.find(args[0]);
     if (socket?.datagrams) {
       // sendto() names the peer in its fifth argument.
@@ -350,15 +365,32 @@ export class Sockets {
       return at(() => sendDatagram(socket, this.world, length, to));
     }
     let done = 0;
-    return at(() => {
+    /** What was taken went on a SYN that is not acknowledged. */
+    let opening = false;
+    const attempt = () => {
       if (!socket) return fail("EBADF");
+      const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
+      const begun = this.openToSend(socket, args, flags, waits && !opening);
+      if (begun) return begun;
       const connection = socket.connection;
       const errno = socket.takeError();
-      if (errno !== undefined) return done > 0 ? ok(done) : fail(errno);
+      if (errno !== undefined) return done > 0 && !opening ? ok(done) : fail(errno);
+      const tell = () =>
+        socket.errorQueue.sent(socket.written, (flags & c.MSG_ZEROCOPY) !== 0 && socket.zeroCopy);
       if (isNull(args[1]) && length > 0 && connection && !connection.error) return fail("EFAULT");
       if (!connection || connection.error || socket.writeShut) return fail("EPIPE");
-      const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
-      if (connection.state === "SYN-SENT") return waits ? undefined : fail("EAGAIN");
+      if (socket.waitsForText) {
+        done = connection.write(this.zeros.subarray(0, Math.min(CHUNK, length)));
+        socket.written += done;
+        opening = true;
+        if (!waits) tell();
+        this.world.flush();
+        if (!waits) return length === 0 ? fail("EINPROGRESS") : ok(done);
+      }
+      // BSD keeps for later what it is given while a connection opens.
+      const keeps = socket.defaults.dialect === "bsd" && socket.fastOpen !== 0;
+      if (connection.state === "SYN-SENT" && !keeps) return waits ? undefined : fail("EAGAIN");
+      opening = false;
       if (flags & c.MSG_MORE) socket.holdBack(true);
       try {
         while (done < length) {
@@ -374,13 +406,34 @@ export class Sockets {
       } catch (error) {
         return done > 0 ? ok(done) : fail(errnoOf(error));
       }
-      if (done > 0 && (done === length || !waits))
-        socket.errorQueue.sent(socket.written, (flags & c.MSG_ZEROCOPY) !== 0 && socket.zeroCopy);
+      if (done > 0 && (done === length || !waits)) tell();
       if (!(flags & c.MSG_MORE)) socket.holdBack(false);
       if (done === length) return ok(done);
       if (waits) return undefined;
       return done > 0 ? ok(done) : fail("EAGAIN");
-    });
+    };
+    return { attempt, writes: true };
+  }
+
+  /** A send that opens the connection as well: why it goes no further now, if it does not. */
+  private openToSend(
+    socket: ScriptSocket,
+    args: readonly Expr[],
+    flags: number,
+    waits: boolean,
+  ): Outcome | undefined {
+    const implied = socket.defaults.dialect === "bsd" && socket.fastOpen !== 0 && !socket.listener;
+    if (!(flags & c.MSG_FASTOPEN || implied)) return undefined;
+    if (socket.connection) {
+      const early = flags & c.MSG_FASTOPEN && socket.state === "SYN-SENT" && !socket.waitsForText;
+      return early && !socket.sendsFast ? fail("EALREADY") : undefined;
+    }
+    const unspecified = args[4]?.kind === "word" && args[4].name === "AF_UNSPEC";
+    if (!this.mayOpenFast() || unspecified) return fail("EOPNOTSUPP");
+    const refused = this.open(socket, args[4], true);
+    if (refused || implied) return refused;
+    socket.sendsFast = waits;
+    return waits || socket.waitsForText ? undefined : fail("EINPROGRESS");
   }
 
   private close(args: readonly Expr[]): Pending {
@@ -485,10 +538,11 @@ export class Sockets {
     const writeShut = socket.writeShut || connection.error !== undefined;
     if (socket.pendingError !== undefined || socket.errorQueue.waits) ready |= c.POLLERR;
     if (connection.readable >= socket.lowWater || readShut || connection.error) ready |= input;
-    if (readShut) ready |= c.POLLRDHUP;
+    if (readShut || socket.peerFinished) ready |= c.POLLRDHUP;
     if (connection.state === "CLOSED" || (readShut && writeShut)) ready |= c.POLLHUP;
     if (urgentWaits(socket)) ready |= c.POLLPRI;
-    if (connection.state !== "SYN-SENT" && (socket.hasRoom || writeShut)) ready |= output;
+    if ((connection.state !== "SYN-SENT" || socket.waitsForText) && (socket.hasRoom || writeShut))
+      ready |= output;
     return ready;
   }
 }

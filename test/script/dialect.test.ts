@@ -223,7 +223,6 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
     "sysctl -w net.inet.tcp.icmp_may_rst=0",
     "sysctl -w net.inet.tcp.insecure_rst=1",
     "tcpdrop -s TIME_WAIT",
-    "sysctl -w net.inet.tcp.sack.enable=0",
   ];
 
   it.each(commands)("%s", async (command) => {

@@ -25,8 +25,8 @@ function live(text: string): LivePacket {
 }
 
 /** After a passive handshake: the script calls the stack's initial sequence number 100. */
-function connected(options = "<...>"): Flow {
-  const flow = new Flow(8080, 40000);
+function connected(options = "<...>", namesCookies = false): Flow {
+  const flow = new Flow(8080, 40000, namesCookies);
   flow.remoteIsn = REMOTE;
   const answer = live(
     `S. ${LOCAL}:${LOCAL}(0) ack ${REMOTE + 1} win 5 ${options === "<...>" ? "" : options}`,
@@ -96,10 +96,13 @@ describe("numbers of the script and of the stack", () => {
     expect(packetText(shown)).toContain("TS val 800 ecr 9");
   });
 
-  it("cookies: the first one stands for the script's", () => {
-    const flow = connected("<FO 0123456789abcdef,nop,nop>");
+  it("cookies: the first one stands for the script's, where it does not tell their key", () => {
+    const flow = connected("<FO 0123456789abcdef,nop,nop>", true);
     const { options } = flow.toLive(packet("< . 1:1(0) ack 1 win 5 <FO aaaabbbbccccdddd,nop,nop>"), ACK);
     expect(decodeOptions(Uint8Array.from(options))![0]).toEqual({ kind: "FO", cookie: "0123456789abcdef" });
+    const own = connected("<FO 0123456789abcdef,nop,nop>");
+    const kept = own.toLive(packet("< . 1:1(0) ack 1 win 5 <FO aaaabbbbccccdddd,nop,nop>"), ACK).options;
+    expect(decodeOptions(Uint8Array.from(kept))![0]).toEqual({ kind: "FO", cookie: "aaaabbbbccccdddd" });
   });
 });
 

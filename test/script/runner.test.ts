@@ -42,13 +42,24 @@ describe("what this stack has no place for is skipped, with the reason", () => {
     ["+0 epoll_create(1) = 5", "not applicable: epoll_create()"],
     ["+0 `tc qdisc add dev tun0 root fq`", "not applicable: tc qdisc add dev tun0 root fq"],
     [
-      "+0 `sysctl -q net.ipv4.tcp_syn_retries=1`\n+1 < . 1:1(0) ack 1 win 5",
-      "tcp_syn_retries cannot be changed",
+      "+0 `sysctl -q net.ipv4.tcp_rmem='4096 9999 9999'`\n+1 < . 1:1(0) ack 1 win 5",
+      "tcpRmem cannot be changed",
     ],
     ["+0 `./frobnicate --hard`", "command not supported: ./frobnicate --hard"],
   ])("%j", async (source, reason) => {
     const { verdict } = await run(CONNECTED + source);
     expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining(reason) });
+  });
+
+  it("but a setting may change as the script goes", async () => {
+    const syn = "+0 < 40002>8080 S 0:0(0) win 5 <mss 1460,sackOK,nop,nop>\n+0 > 8080>40002 S. 0:0(0) ack 1";
+    const change = "+0 `sysctl -q net.ipv4.tcp_sack=0`\n";
+    for (const [source, status] of [
+      [`${syn} <mss 1460,nop,nop,sackOK>`, "passed"],
+      [`${change}${syn} <mss 1460>`, "passed"],
+      [`${change}${syn} <mss 1460,nop,nop,sackOK>`, "failed"],
+    ])
+      expect((await run(`${CONNECTED}${source}`)).verdict.status).toBe(status);
   });
 
   it("an assertion about what the stack does not tell is passed over, and named", async () => {

@@ -280,3 +280,61 @@ describe("a connection between the ports of one that is over", () => {
       LISTEN,
     ));
 });
+
+describe("Fast Open", () => {
+  const SOCKET = "0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3\n";
+  const verdictOf = async (source: string) => (await run(SOCKET + source)).verdict.status;
+
+  it.each([
+    ["+0 sendto(3, ..., 9, MSG_FASTOPEN, ..., ...) = -1 EINPROGRESS", "passed"],
+    ["+0 sendto(3, ..., 9, MSG_FASTOPEN, AF_UNSPEC, ...) = -1 EOPNOTSUPP", "passed"],
+    [
+      "+0 `sysctl net.ipv4.tcp_fastopen=2`\n+0 sendto(3, ..., 9, MSG_FASTOPEN, ..., ...) = -1 EOPNOTSUPP",
+      "passed",
+    ],
+    [
+      "+0 `sysctl net.ipv4.tcp_fastopen=2`\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0\n" +
+        "+0 connect(3, ..., ...) = -1 EOPNOTSUPP",
+      "passed",
+    ],
+    [
+      "+0 sendto(3, ..., 9, MSG_FASTOPEN, ..., ...) = -1 EINPROGRESS\n" +
+        "+0 sendto(3, ..., 9, MSG_FASTOPEN, ..., ...) = -1 EALREADY\n+0 write(3, ..., 9) = -1 EAGAIN",
+      "passed",
+    ],
+    ['+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_KEY, "\\x01\\x02", 2) = -1 EINVAL', "passed"],
+    [
+      "+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [5], 4) = 0\n+0 getsockopt(3, SOL_TCP, TCP_FASTOPEN, [5], [4]) = 0",
+      "passed",
+    ],
+    ["+0 getsockopt(3, SOL_TCP, TCP_FASTOPEN, [5], [4]) = 0", "failed"],
+  ])("%j %s", async (source, status) => {
+    expect(await verdictOf(source)).toBe(status);
+  });
+
+  it("a key is that of the socket's own cookies", async () => {
+    const octets = [1, 2, 3, 4].map((n) => `\\x0${n}\\x00\\x00\\x00`).join("");
+    const script = (key: string, own: string) =>
+      `+0 \`sysctl -q net.ipv4.tcp_fastopen=2 net.ipv4.tcp_timestamps=0 net.ipv4.tcp_fastopen_key=${key}\`
+       ${own}+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0
+       +0 < S 0:0(0) win 5 <mss 1460,FO,nop,nop>
+       +0 > S. 0:0(0) ack 1 <mss 1460,FO COOKIE,nop,nop>`;
+    const cookieOf = async (source: string) => {
+      const { verdict } = await run(SOCKET + source.replace("COOKIE", "0000000000000000"));
+      return /got .*?FO (\w+)/.exec((verdict as { message: string }).message)![1];
+    };
+    const cookie = await cookieOf(script("1-2-3-4", ""));
+    const own = `+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_KEY, "${octets}", 16) = 0\n`;
+    expect(await cookieOf(script("9-9-9-9", own))).toBe(cookie);
+    expect(await cookieOf(script("9-9-9-9", ""))).not.toBe(cookie);
+  });
+
+  it("TCP_SYNCNT is how often a SYN is repeated", async () => {
+    const source = `+0 setsockopt(3, SOL_TCP, TCP_SYNCNT, [1], 4) = 0
+      +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+1 > S 0:0(0) <...>
+      +2.1 getsockopt(3, SOL_SOCKET, SO_ERROR, [ETIMEDOUT], [4]) = 0`;
+    expect(await verdictOf(source)).toBe("passed");
+    expect(await verdictOf(source.replace("[1]", "[2]"))).toBe("failed");
+    expect(await verdictOf("+0 setsockopt(3, SOL_TCP, TCP_SYNCNT, [0], 4) = -1 EINVAL")).toBe("passed");
+  });
+});
