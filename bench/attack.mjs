@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { loadProbe } from "./probe.mjs";
 
-const PAGES = 512;
+const PAGES = 1024;
 const MSS = 48;
 /** In flight: an ordinary sender's, and what a window of 6 MiB comes to in the smallest segments there are. */
 const FEW = 64;
