@@ -69,7 +69,7 @@ export class Expectations {
       const first = this.next((live) => live.protocol === TCP && flow.owns(live), packet, to);
       flow.learn(packet, first.live);
       const whole = this.gather(packet, flow, this.cut(packet, flow, first), to);
-      const wanted = this.leniency.relaxed ? this.portable(packet, flow) : packet;
+      const wanted = this.leniency.relaxed ? this.portable(packet, whole.live, flow) : packet;
       const found = differences(wanted, whole.live, flow, this.leniency);
       const stands = found.length > 0 && this.standsForFin(packet, whole.live, flow);
       if (found.length > 0 && !stands) {
@@ -77,6 +77,7 @@ export class Expectations {
         throw this.wrong(packet, liveText(whole.live, flow), found);
       }
       if (whole.live.flags & ACK) this.lastAck.set(flow, whole.live.ack);
+      if (packet.flags & SYN) flow.synSeen = true;
       if (packet.flags & FIN) this.finSeen.set(flow, packet.seq);
       if (packet.length > 0 && packet.seq !== undefined)
         flow.sentTo = Math.max(flow.sentTo, packet.seq + packet.length);
@@ -92,11 +93,14 @@ export class Expectations {
   }
 
   /** What is expected less what RFCs have otherwise: see `relaxations`. */
-  private portable(packet: TcpPacket, flow: Flow): TcpPacket {
+  private portable(packet: TcpPacket, live: LivePacket, flow: Flow): TcpPacket {
     const { flags, options, seq, length } = packet;
     // RFC 7323 §2.2, §3.2: a SYN,ACK answers the options of a SYN.
     if (flags & SYN && flags & ACK && options)
       return { ...packet, options: options.filter(({ kind }) => !OFFERS.has(kind) || offers(flow, kind)) };
+    // RFC 3168 §6.1.1.1: a SYN may be repeated without.
+    if (this.runner.bsdHabits && (flags & (SYN | ACK)) === SYN && flow.synSeen)
+      return { ...packet, flags: (flags & ~(ECE | CWR)) | (live.flags & (ECE | CWR)) };
     // RFC 3168 §6.1.2: CWR is for new text.
     if (this.runner.bsdHabits && flags & CWR && length > 0 && seq !== undefined && seq < flow.sentTo)
       return { ...packet, flags: flags & ~CWR };

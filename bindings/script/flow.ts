@@ -20,6 +20,8 @@ export class Flow {
   synText = 0;
   /** Options of its last SYN. */
   offered: readonly TcpOption[] = [];
+  /** A SYN of the stack's was expected and seen. */
+  synSeen = false;
   /** Up to where the stack's text has been expected and seen, in the script's numbers. */
   sentTo = 0;
   /** The script's name for the stack's initial sequence number. */
@@ -77,6 +79,7 @@ export class Flow {
     this.peerOpened = true;
     if (!anew) return;
     this.localLive = undefined;
+    this.synSeen = false;
     this.timestampOffset = undefined;
     this.timestamps.clear();
   }

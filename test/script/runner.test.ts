@@ -171,6 +171,17 @@ describe("relaxed: passes where strict fails, and only there", () => {
        +0 write(4, ..., 100) = 100\n+0 > P. 1:101(100) ack 1\n+.3~+3 > PW. 1:101(100) ack 1`,
     ],
     [
+      "BSD's error for what does not end a connection",
+      `0 \`sysctl net.inet.tcp.rfc1323=0\`\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+       +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+.1 < [0:0(0)] icmp time_exceeded ttl_exceeded_in_transit
+       +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [EHOSTUNREACH], [4]) = 0`,
+    ],
+    [
+      "BSD's repeated SYN that asks for ECN again",
+      `0 \`sysctl net.inet.tcp.ecn.enable=1\`\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+       +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > SEW 0:0(0) <...>\n+1 > SEW 0:0(0) <...>`,
+    ],
+    [
       "an ACK in place of a repeated FIN",
       `${CONNECTED}+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 5\n+0 > F. 1:1(0) ack 2`,
     ],
