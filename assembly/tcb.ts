@@ -274,7 +274,7 @@ export class Tcb {
   /** What has come twice and is yet to be told, RFC 2883. Written by sack.ts, as sackOk. */
   dsackStart: Seq;
 
-  // Loss recovery, RFC 6582. Written by recovery/newreno.ts.
+  // Loss recovery. Written by recovery/.
   caState: u8;
   rexmitOne: u8;
   cwndLimited: u8;

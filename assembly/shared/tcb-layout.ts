@@ -88,7 +88,7 @@ export const TCB_RTT_AT = 304;
 export const TCB_RTT_MIN = 312;
 export const TCB_DSACK_START = 316;
 
-// Loss recovery, RFC 6582. Written by recovery/newreno.ts.
+// Loss recovery. Written by recovery/.
 export const TCB_CA_STATE = 320;
 export const TCB_REXMIT_ONE = 321;
 export const TCB_CWND_LIMITED = 322;
