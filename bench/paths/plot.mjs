@@ -25,7 +25,7 @@ export function plot(rows) {
     share: 0.25 - i * 0.08,
   }));
   const common = { x: "lost", y: "share", fx: "rtt", fy: "rate", stroke: "who" };
-  return Plot.plot({
+  const picture = Plot.plot({
     document,
     width: 960,
     height: 720,
@@ -43,5 +43,8 @@ export function plot(rows) {
       Plot.dot(points, { ...common, symbol: (point) => (point.queue < 1 ? "triangle" : "circle"), r: 3.5 }),
       Plot.text(legend, { ...common, stroke: undefined, fill: "who", text: "who", textAnchor: "start" }),
     ],
-  }).outerHTML;
+  });
+  // A page knows what an svg element is; a file by itself has to say so.
+  picture.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  return picture.outerHTML;
 }

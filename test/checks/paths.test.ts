@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { extras, grid, loadOf, QUICK, shared } from "../../bench/paths/grid.mjs";
+import { plot } from "../../bench/paths/plot.mjs";
 import { jain, rowsOf, summaryOf } from "../../bench/paths/results.mjs";
 
 const flow = (goodput: number, retransmitted = 0) => ({ flows: [{ goodput, retransmitted }] });
@@ -16,6 +17,17 @@ describe("the comparison of paths", () => {
     }
     // 50 Mbit/s for 200 ms.
     expect(grid.find(({ name }: { name: string }) => name === "50M-200ms-0%-1bdp")!.octets).toBe(1_250_000);
+  });
+
+  test("is drawn as a picture that stands by itself", () => {
+    const linux = { goodput: 0.9 };
+    const row = {
+      cell: grid[0]!,
+      "Linux→Linux": linux,
+      "Synwave→Linux": { goodput: 0.95 },
+      "Linux→Synwave": linux,
+    };
+    expect(plot([row])).toMatch(/^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
   });
 
   test("takes medians over seeds and ratios to Linux's own, and holds them to the targets", () => {
