@@ -1,5 +1,5 @@
 // packetdrill scripts, one verdict a line: npm run packetdrill -- [options] FILE|DIR …
-//   --relaxed            tolerate what stacks do differently and no RFC forbids
+//   --relaxed            tolerate what stacks do differently, and what RFCs have otherwise than the script
 //   --define NAME=VALUE  a word and what it stands for, -D for short; may be repeated
 //   --dialect=bsd|linux  whose defaults and names are meant, where the script does not tell
 //   --mutate N           corrupt one expectation at a time, N a script at most: every mutant must fail

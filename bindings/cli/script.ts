@@ -25,7 +25,7 @@ export function scriptCommand(): Command {
     "synwave script basic.pkt --option ip_version=ipv6 --json",
   ])
     .argument("<file...>", "scripts")
-    .option("--relaxed", "tolerate what stacks do differently and no RFC forbids")
+    .option("--relaxed", "tolerate what stacks do differently, and what RFCs have otherwise than the script")
     .option("--define <name=value>", "a word and what it stands for; may be repeated", pair)
     .option(
       "--option <name=value>",

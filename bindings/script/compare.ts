@@ -5,7 +5,7 @@ import { optionText } from "./tcp-options.ts";
 import { ecnBits, type LivePacket } from "./wire.ts";
 
 export interface Leniency {
-  /** What other stacks do differently and no RFC forbids: see `relaxations`. */
+  /** What other stacks do differently, or RFCs have otherwise than the script: see `relaxations`. */
   relaxed: boolean;
   /** Microseconds of a timestamp's tick; 0: timestamps are not compared. */
   timestampTick: number;

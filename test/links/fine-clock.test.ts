@@ -1,8 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type FineClock, openClock } from "../../bindings/node/fine-clock.ts";
+import { suiteRequirement } from "../support/requirements.ts";
 
-describe.skipIf(process.platform !== "linux")("a fine clock", () => {
+const missing = suiteRequirement(
+  "fine clock",
+  () => (process.platform === "linux" ? undefined : `it needs Linux's timerfd, not ${process.platform}`),
+  "run on Linux",
+);
+
+describe.skipIf(missing !== undefined)("a fine clock", () => {
   let clock: FineClock;
   beforeEach(async () => {
     clock = await openClock();
