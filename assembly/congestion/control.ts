@@ -30,7 +30,7 @@ import {
   cubicStalled,
   cubicTimedOut,
 } from "./cubic.ts";
-import { hystartBegin, hystartRound, hystartSampled, isHyStart } from "./hystart.ts";
+import { hystartAcked, hystartBegin, hystartSampled, isHyStart } from "./hystart.ts";
 import { newrenoAcked, newrenoReduce } from "./newreno.ts";
 import { forgetWindow, rememberWindow, restoreRemembered } from "./undo.ts";
 import { isUsed, measureUse, restartAfterIdle } from "./window.ts";
@@ -116,8 +116,8 @@ export function windowAcked(tcb: Tcb, acked: u32): void {
   // A window that was not filled says nothing about the path: it does not grow (RFC 9438 §5.8, RFC 7661 §4.3 in spirit).
   const used = isUsed(tcb);
   if (isCubic(tcb)) {
+    if (isHyStart(tcb)) hystartAcked(tcb);
     if (used) cubicAcked(tcb, acked);
-    if (isHyStart(tcb)) hystartRound(tcb);
     // Nor does time count from when nothing is left to send.
     if (!used || (tcb.sndUna == tcb.sndNxt && tcb.sndNxt == tcb.sndEnd)) cubicStalled(tcb);
   } else if (used) newrenoAcked(tcb, acked);

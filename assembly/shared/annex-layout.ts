@@ -53,15 +53,17 @@ export const CUBIC_UNDO = 48;
 export const CUBIC_STALLED_AT = 88;
 export const CUBIC_REST = 96;
 export const CUBIC_BEGUN = 100;
-export const CUBIC_END = 104;
+export const CUBIC_END = 101;
 
 // HyStart++, RFC 9406 §4.2, from ANNEX_CONGESTION. Written by congestion/hystart.ts.
+export const HYSTART_SAMPLES = 101;
+export const HYSTART_ROUNDS = 102;
 export const HYSTART_LAST_MIN = 104;
 export const HYSTART_CURRENT_MIN = 108;
 export const HYSTART_BASELINE = 112;
 export const HYSTART_WINDOW_END = 116;
-export const HYSTART_SAMPLES = 120;
-export const HYSTART_ROUNDS = 121;
+export const HYSTART_ROUND_AT = 120;
+export const HYSTART_TRAIN_AT = 124;
 export const HYSTART_END = 128;
 
 /** Tuning of the receive buffer. Written by receive/tuning.ts. */

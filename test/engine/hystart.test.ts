@@ -29,6 +29,8 @@ class Oracle {
 
   ack({ octets, ack, sent, rtt }: Acked): void {
     if (this.over) return;
+    if (ack > this.windowEnd) this.turn(sent);
+    if (this.over) return;
     this.currentRoundMinRtt = Math.min(this.currentRoundMinRtt, rtt);
     this.rttSampleCount++;
     if (this.rttSampleCount >= 8 && !this.css && this.lastRoundMinRtt !== Infinity) {
@@ -45,7 +47,10 @@ class Oracle {
       this.resumed++;
     }
     this.cwnd += octets / (this.css ? 4 : 1);
-    if (ack < this.windowEnd) return;
+  }
+
+  /** The first ACK of the next round. */
+  turn(sent: number): void {
     this.rounds++;
     this.windowEnd = sent;
     this.lastRoundMinRtt = this.currentRoundMinRtt;
@@ -182,14 +187,46 @@ describe("the alarm", () => {
   it("[9438-12] saves a link with a queue from what slow start would lose", async () => {
     const lost = [];
     for (const timestamps of [true, false]) {
-      // A link of a segment a millisecond, before it a long queue. Without timestamps there are too few round trips.
-      const path = await Path.open({ rtt: 40, gap: 1, timestamps });
+      // A link of a segment every three milliseconds, before it a long queue. No train of ACKs comes through it, and without
+      // timestamps there are too few round trips.
+      const path = await Path.open({ rtt: 120, gap: 3, timestamps });
       path.queue = 450;
       path.run(4 * SECOND);
       lost.push(path.dropped);
     }
     expect(lost[0]).toBe(0);
     expect(lost[1]).toBeGreaterThan(100);
+  });
+});
+
+describe("a train of ACKs", () => {
+  /** The slow start of a path whose link takes `gap` milliseconds for a segment, ACK for ACK. */
+  async function slowStart(rtt: number, gap: number) {
+    const path = await Path.open({ rtt, gap });
+    path.pump();
+    const acks: { at: number; cwnd: number; over: boolean }[] = [];
+    while (acks.length < 200) {
+      path.step();
+      acks.push({ at: path.now, cwnd: path.cwnd, over: ssthresh(path) !== UNBOUNDED });
+    }
+    return acks;
+  }
+
+  it("for half of the least round trip ends slow start, as in Linux", async () => {
+    const acks = await slowStart(40, 1);
+    const last = acks.findIndex(({ over }) => over);
+    // In the rounds before, trains were of 10 and of 20 ACKs.
+    const { at, cwnd } = acks[last]!;
+    expect(at - acks[30]!.at).toBe(21);
+    expect(cwnd).toBe(10 + last);
+    // Twice as much would have been on its way by the end of the round.
+    expect(acks[10 + 20 + 40]!.cwnd).toBeLessThan(cwnd + 3);
+  });
+
+  it("that is interrupted for more than two milliseconds tells nothing", async () => {
+    const acks = await slowStart(84, 2.1);
+    // Beyond the 40 segments that the path holds.
+    expect(acks.find(({ cwnd }) => cwnd === 160)?.over).toBe(false);
   });
 });
 
