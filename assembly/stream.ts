@@ -1,3 +1,4 @@
+import { add, copySum, swap } from "./checksum.ts";
 import { giveBlock, takeSpareBlock, takeStreamBlock } from "./pool.ts";
 import { Seq } from "./seq.ts";
 import { BLOCK_SHIFT, BLOCK_SIZE } from "./shared/sizes.ts";
@@ -182,6 +183,26 @@ export class Stream {
       done += piece;
     }
     return done;
+  }
+
+  /**
+   * Store as `put` does, all of it, and return the sum over it (checksum.ts); -1 where memory ends before that: then
+   * some of it may stand there, which nobody was told of.
+   */
+  putSum(low: Seq, at: Seq, from: usize, length: u32): i32 {
+    if (!this.reaches(low, at.plus(length - 1))) return -1;
+    let total: u32 = 0;
+    let done: u32 = 0;
+    while (done < length) {
+      const position = at.plus(done);
+      const to = this.octet(position);
+      if (to == 0) return -1;
+      const piece = min(length - done, Stream.contiguous(position));
+      const part = copySum(to, from + done, piece);
+      total = add(total, done & 1 ? swap(part) : part);
+      done += piece;
+    }
+    return total;
   }
 
   /** Copy `length` stored octets at `at` to `to`. */

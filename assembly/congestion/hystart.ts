@@ -62,7 +62,6 @@ class HyStart {
   }
 }
 
-@inline
 function clock(): u32 {
   return u32(u64(now));
 }

@@ -14,7 +14,7 @@ const FAST_OPEN: u32 = 34;
 const EXPERIMENTAL: u32 = 254;
 const FAST_OPEN_MAGIC: u16 = 0x89f9;
 /** NOP, NOP, timestamps, its length: how everybody writes it (RFC 7323 appendix A). */
-const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
+export const TIMESTAMPS_ALIGNED: u32 = 0x0a080101;
 /** SACK-permitted, its length, timestamps, its length: how Linux begins. */
 const TIMESTAMPS_BEHIND_SACK: u32 = 0x0a080204;
 /** Octets of the timestamps option with its padding. */

@@ -24,16 +24,22 @@ import { udpArrives } from "../udp.ts";
 import { expireFragments, fragmentArrives } from "./fragments.ts";
 import { icmpArrives } from "./icmp.ts";
 import { listenArrives } from "./listen-arrives.ts";
+import { forgetModel, isPredicted, takeModel } from "./predicted.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 import { timeWaitArrives } from "./time-wait-arrives.ts";
 
 /** Process the `packets` packets of the receive ring. */
 export function arrive(packets: u32): void {
   expireFragments();
+  forgetModel();
   for (let i: u32 = 0; i < packets; i++) {
     const entry = rxTable + (i << 3);
+    const at = rxArea + load<u32>(entry);
+    const length = load<u32>(entry, 4);
     count(CNT_IN_RECEIVES);
-    if (!parseIp(rxArea + load<u32>(entry), load<u32>(entry, 4))) {
+    if (isPredicted(at, length)) continue;
+    forgetModel();
+    if (!parseIp(at, length)) {
       if (!ip.isFragment) continue;
       const whole = fragmentArrives();
       if (whole == 0 || !parseIp(staging, whole)) continue;
@@ -59,7 +65,10 @@ function tcpArrives(): void {
     if (state == TIME_WAIT_BRIEF ? !reopens(brief) : state != TIME_WAIT || !reopens(tcb)) {
       count(CNT_IN_DELIVERS);
       if (state == TIME_WAIT_BRIEF) timeWaitArrives(brief);
-      else segmentArrives(tcb);
+      else {
+        segmentArrives(tcb);
+        takeModel(ip.at, ip.payload, tcb);
+      }
       return;
     }
     // RFC 9293 §3.6.1 (MAY-2), RFC 6191: the new connection's numbers begin beyond the old one's.

@@ -50,11 +50,26 @@ function ackText(tcb: Tcb): void {
 /** Store the text of `segment`, which has been trimmed to the window. */
 export function segmentText(tcb: Tcb): void {
   const length = segment.textLength;
+  countText(tcb, length);
+  if (segment.seq == tcb.rcvNxt) inOrder(tcb, length);
+  else outOfOrder(tcb, length);
+  textArrived(tcb);
+}
+
+function countText(tcb: Tcb, length: u32): void {
   tcb.dataSegsIn++;
   // What the peer's full segments look like, for "every second full segment".
   if (length > tcb.rcvMss) tcb.rcvMss = u16(min<u32>(length, tcb.advMss));
-  if (segment.seq == tcb.rcvNxt) inOrder(tcb, length);
-  else outOfOrder(tcb, length);
+}
+
+/** The text of `segment`, all of which follows what has come, stands in the stream already, and nothing does beyond it. */
+export function textStored(tcb: Tcb): void {
+  const length = segment.textLength;
+  countText(tcb, length);
+  tcb.rcvNxt = tcb.rcvNxt.plus(length);
+  ackText(tcb);
+  tcb.bytesReceived += length;
+  raise(tcb, EV_READABLE);
   textArrived(tcb);
 }
 
