@@ -61,12 +61,17 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   wantOutput(tcb);
 }
 
-/** Take SND.WND from the segment: only a newer segment, or an equally new one with a newer ACK, may change it. */
+/**
+ * Take SND.WND from the segment: only a newer segment, or an equally new one with a newer ACK, may change it. Or, as in Linux,
+ * any with a newer ACK: what is sent again is not new, but its window counts from where it acknowledges.
+ */
 export function updateWindow(tcb: Tcb): bool {
-  if (!(tcb.sndWl1 < segment.seq || (tcb.sndWl1 == segment.seq && tcb.sndWl2 <= segment.ack))) return false;
+  const later = tcb.sndWl2 < segment.ack;
+  if (!(later || tcb.sndWl1 < segment.seq || (tcb.sndWl1 == segment.seq && tcb.sndWl2 == segment.ack)))
+    return false;
   const window = segment.has(SYN) ? segment.window : segment.window << tcb.sndWscale;
   const opened = window != tcb.sndWnd;
-  tcb.sndWl1 = segment.seq;
+  if (tcb.sndWl1 < segment.seq) tcb.sndWl1 = segment.seq;
   tcb.sndWl2 = segment.ack;
   if (opened) {
     const closed = tcb.sndWnd == 0;

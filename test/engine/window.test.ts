@@ -113,6 +113,28 @@ describe("zero window", () => {
   });
 });
 
+describe("a window that comes with text sent again", () => {
+  it("counts from where it acknowledges, so that nothing is sent beyond it", async () => {
+    const { peer, connection } = await connected({ window: 10_000 });
+    connection.write(randomOctets(60_000, 1));
+    let sent = Math.max(...peer.take().map(({ seq, text }) => seq + text.length));
+    expect(sent).toBeLessThanOrEqual(10_001);
+    peer.send({ seq: 1001, ack: 1, window: 10_000, text: new Uint8Array(1000) });
+    peer.take();
+    // The hole is filled by what was lost: older in its sequence number, newer in what it acknowledges.
+    peer.send({ seq: 1, ack: 1 + 5 * MSS, window: 10_000 - 5 * MSS, text: new Uint8Array(1000) });
+    for (const { seq, text } of peer.take()) sent = Math.max(sent, seq + text.length);
+    expect(sent).toBeLessThanOrEqual(10_001);
+    // And one that is older in both counts for nothing.
+    peer.send({ seq: 501, ack: 1 + 4 * MSS, window: 60_000 });
+    for (const { seq, text } of peer.take()) sent = Math.max(sent, seq + text.length);
+    expect(sent).toBeLessThanOrEqual(10_001);
+    peer.send({ seq: 2001, ack: 1 + 5 * MSS, window: 20_000 });
+    for (const { seq, text } of peer.take()) sent = Math.max(sent, seq + text.length);
+    expect(sent).toBeGreaterThan(10_001);
+  });
+});
+
 describe("lost window update", () => {
   it("is recovered from by a probe", async () => {
     const [a, b] = await Promise.all([
