@@ -85,6 +85,11 @@ export function tellReduced(tcb: Tcb): void {
   if (tcb.ecn & ECN_OK) tcb.ecn |= u8(ECN_QUEUE_CWR);
 }
 
+/** Whether the next new text has that to say. */
+export function owesReduced(tcb: Tcb): bool {
+  return (tcb.ecn & ECN_QUEUE_CWR) != 0;
+}
+
 /** The reduction was for nothing, and need not be told any more. */
 export function withdrawReduced(tcb: Tcb): void {
   tcb.ecn &= ~u8(ECN_QUEUE_CWR);

@@ -47,9 +47,9 @@ export function address(prefix: u32): bool {
   return addAddress(staging, prefix);
 }
 
-export function input(packets: u32, now: f64): void {
+export function input(packets: u32, now: f64, marked: bool): void {
   setNow(now);
-  arrive(packets);
+  arrive(packets, marked);
   wakeWriters();
   drainEvents();
 }

@@ -2,12 +2,14 @@ import {
   CTL_COOKIE_CACHE,
   CTL_EVENTS,
   CTL_RX,
+  CTL_RX_MARKS,
   CTL_RX_TABLE,
   CTL_SLOT_COUNT,
   CTL_SLOTS,
   CTL_STAGING,
   CTL_TIMERS,
   CTL_TX,
+  CTL_TX_MARKS,
   CTL_TX_TABLE,
   EVENT_SIZE,
 } from "./shared/control.ts";
@@ -56,8 +58,10 @@ export let hashTable: usize = 0;
 export let hashMask: u32 = 0;
 export let rxArea: usize = 0;
 export let rxTable: usize = 0;
+export let rxMarks: usize = 0;
 export let txArea: usize = 0;
 export let txTable: usize = 0;
+export let txMarks: usize = 0;
 export let eventArea: usize = 0;
 export let timerArea: usize = 0;
 export let staging: usize = 0;
@@ -82,10 +86,14 @@ export function layOut(octets: u32): void {
   at = area(at, RX_BYTES, CTL_RX);
   rxTable = at;
   at = area(at, RX_PACKETS * 8, CTL_RX_TABLE);
+  rxMarks = at;
+  at = area(at, RX_PACKETS * 4, CTL_RX_MARKS);
   txArea = at;
   at = area(at, TX_BYTES, CTL_TX);
   txTable = at;
   at = area(at, TX_PACKETS * 8, CTL_TX_TABLE);
+  txMarks = at;
+  at = area(at, TX_PACKETS * 4, CTL_TX_MARKS);
   eventArea = at;
   at = area(at, EVENT_ENTRIES * EVENT_SIZE, CTL_EVENTS);
   timerArea = at;

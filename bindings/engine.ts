@@ -1,4 +1,5 @@
 import * as control from "../assembly/shared/control.ts";
+import { MARK_CHECKSUM_SHIFT } from "../assembly/shared/marks.ts";
 import {
   COOKIE_CACHE_SETS,
   COOKIE_CACHE_WAYS,
@@ -37,7 +38,18 @@ const PACKET_MAX = 65535;
 const MEMORY_DEFAULT = 64 * 2 ** 20;
 const SEED_BYTES = 32;
 
-const KNOWN = new Set(["addresses", "anyAddress", "mtu", "memory", "seed", "settings", "wasm", "shared"]);
+const KNOWN = new Set([
+  "addresses",
+  "anyAddress",
+  "mtu",
+  "checksum",
+  "gso",
+  "memory",
+  "seed",
+  "settings",
+  "wasm",
+  "shared",
+]);
 
 /**
  * Make an engine.
@@ -55,6 +67,11 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const least = own.some(({ family }) => family === 6) ? MTU_MIN_6 : MTU_MIN_4;
   if (!Number.isInteger(mtu) || mtu < least || mtu > PACKET_MAX)
     throw new SynwaveError("EINVAL", `mtu must be an integer from ${least} to ${PACKET_MAX}, not ${mtu}`);
+  const { checksum = "full", gso = 0 } = options;
+  if (checksum !== "full" && checksum !== "none")
+    throw new SynwaveError("EINVAL", `checksum must be "full" or "none", not ${show(checksum)}`);
+  if (!Number.isInteger(gso) || gso < 0 || gso > PACKET_MAX)
+    throw new SynwaveError("EINVAL", `gso must be an integer from 0 to ${PACKET_MAX}, not ${gso}`);
   const settings = resolveSettings(options.settings);
   const seed = options.seed ?? crypto.getRandomValues(new Uint8Array(SEED_BYTES));
   if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES)
@@ -64,6 +81,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     bytes.set(seed, control.CTL_SECRET);
     words[control.SET_MTU >> 2] = mtu;
     words[control.SET_ANY_ADDRESS >> 2] = anyAddress ? 1 : 0;
+    words[control.SET_GSO >> 2] = gso;
+    words[control.SET_PARTIAL_CHECKSUMS >> 2] = checksum === "none" ? 1 : 0;
     storeSettings(settings, words, bytes);
   });
   for (const address of own) {
@@ -74,7 +93,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
         `addresses has more entries than the engine holds: ${addresses.length}`,
       );
   }
-  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu, settings);
+  const offloads = gso > 0 || checksum === "none";
+  return new SansIoEngine(core, new Manager(core, settings, own, anyAddress), mtu, settings, offloads);
 }
 
 /** The engine as programs see it: packets and the time in; packets, bytes and events out. */
@@ -85,13 +105,16 @@ class SansIoEngine implements Engine {
   private readonly manager: Manager;
   private readonly due = new Int32Array(TIMER_ENTRIES);
   private readonly settings: Settings;
+  /** Packets may leave marked. */
+  private readonly offloads: boolean;
   private inbox: PacketBatch | undefined;
 
-  constructor(core: Core, manager: Manager, mtu: number, settings: Settings) {
+  constructor(core: Core, manager: Manager, mtu: number, settings: Settings, offloads: boolean) {
     this.core = core;
     this.manager = manager;
     this.mtu = mtu;
     this.settings = settings;
+    this.offloads = offloads;
     this.memory = core.memory;
   }
 
@@ -134,15 +157,17 @@ class SansIoEngine implements Engine {
 
   private input(batch: PacketBatch, count: number, micros: number): void {
     const { core } = this;
-    const { table } = batch;
+    const { table, segments, checksums } = batch;
     const ring = core.words[control.CTL_RX >> 2]!;
     const entries = core.words[control.CTL_RX_TABLE >> 2]! >> 2;
+    const marks = core.words[control.CTL_RX_MARKS >> 2]! >> 2;
     let next = 0;
     do {
       // As many packets as the ring holds; one batch of the usual size is one round.
       const base = next < count ? table[next * 2]! : 0;
       let taken = 0;
       let end = 0;
+      let marked = 0;
       while (next < count && taken < RX_PACKETS) {
         const offset = table[next * 2]! - base;
         const length = table[next * 2 + 1]!;
@@ -157,12 +182,15 @@ class SansIoEngine implements Engine {
           core.words[entries + 1] = PACKET_MAX;
         } else core.words[entries + taken * 2 + 1] = length;
         core.words[entries + taken * 2] = offset;
+        const mark = segments[next]! | (checksums[next]! << MARK_CHECKSUM_SHIFT);
+        marked |= mark;
+        core.words[marks + taken] = mark;
         end = Math.min(offset + length, RX_BYTES);
         taken++;
         next++;
       }
       core.copy(core.bytes, batch.bytes.subarray(base, base + end), ring);
-      core.call.input(taken, micros);
+      core.call.input(taken, micros, marked ? 1 : 0);
       this.manager.drain();
     } while (next < count);
   }
@@ -185,6 +213,11 @@ class SansIoEngine implements Engine {
 
   transmit(now: number): Uint8Array[] {
     const micros = this.micros(now);
+    if (this.offloads)
+      throw new SynwaveError(
+        "ENOTSUP",
+        "packets of an engine with gso or checksum leave by transmitBatch only",
+      );
     const { core } = this;
     const packets: Uint8Array[] = [];
     const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
@@ -224,6 +257,17 @@ class SansIoEngine implements Engine {
     const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
     core.copy(batch.bytes, core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)), 0);
     for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
+    if (this.offloads) {
+      const marks = core.words[control.CTL_TX_MARKS >> 2]! >> 2;
+      for (let i = 0; i < made; i++) {
+        const mark = core.words[marks + i]!;
+        batch.segments[i] = mark; // of which the table keeps the lower half
+        batch.checksums[i] = mark >> MARK_CHECKSUM_SHIFT;
+      }
+    } else {
+      batch.segments.fill(0, 0, made);
+      batch.checksums.fill(0, 0, made);
+    }
     batch.count = made;
     batch.used = used;
     return made;

@@ -12,6 +12,16 @@ export class PacketBatch {
   readonly bytes: Uint8Array;
   /** Offset and length of each packet in turn. Offsets ascend and are multiples of 8. */
   readonly table: Int32Array;
+  /**
+   * For each packet, octets of text of each TCP segment into which whoever takes the batch is to cut it, or of which it was
+   * put together; all but the last have so many. 0: the packet is as it is.
+   */
+  readonly segments: Uint16Array;
+  /**
+   * What each packet's TCP or UDP checksum is: 0, right or to be verified; 1, the field holds the sum over the
+   * pseudo-header only, and whoever puts the packet on a wire completes it; 2, verified already. What is not 0 is believed.
+   */
+  readonly checksums: Uint8Array;
   /** Packets held. */
   count = 0;
   /** Octets of `bytes` in use, alignment included. */
@@ -28,6 +38,8 @@ export class PacketBatch {
       throw new SynwaveError("EINVAL", `bytes must be an integer of at least ${ALIGN}, not ${bytes}`);
     this.bytes = new Uint8Array(bytes);
     this.table = new Int32Array(packets * 2);
+    this.segments = new Uint16Array(packets);
+    this.checksums = new Uint8Array(packets);
   }
 
   /** Most packets the batch holds. */
@@ -52,21 +64,26 @@ export class PacketBatch {
   }
 
   /** Append a copy of packet `index` of another batch, or of `length` octets at `offset` of a buffer like it. */
-  pushFrom(source: Uint8Array, offset: number, length: number): boolean {
+  pushFrom(source: Uint8Array, offset: number, length: number, segments = 0, checksum = 0): boolean {
     const at = this.used;
     if (this.count * 2 >= this.table.length || at + length > this.bytes.length) return false;
     // copyWithin semantics across buffers without a view per packet: small packets byte by byte, large ones by set.
     if (length <= 64) for (let i = 0; i < length; i++) this.bytes[at + i] = source[offset + i]!;
     else this.bytes.set(source.subarray(offset, offset + length), at);
-    this.commit(length);
+    this.commit(length, segments, checksum);
     return true;
   }
 
-  /** Enter `length` octets just written at `bytes[used…]` as the next packet; there must be room for them. */
-  commit(length: number): void {
+  /**
+   * Enter `length` octets just written at `bytes[used…]` as the next packet; there must be room for them. `segments` and
+   * `checksum` are its entries in the tables of those names.
+   */
+  commit(length: number, segments = 0, checksum = 0): void {
     const entry = this.count * 2;
     this.table[entry] = this.used;
     this.table[entry + 1] = length;
+    this.segments[this.count] = segments;
+    this.checksums[this.count] = checksum;
     this.count++;
     this.used = (this.used + length + ALIGN - 1) & -ALIGN;
   }

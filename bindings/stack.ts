@@ -67,7 +67,10 @@ export interface Stack {
   close(options?: CloseOptions): Promise<void>;
 }
 
-/** Make an engine and drive it from `link` until `close`. Its mtu is the link's unless one is given. */
+/**
+ * Make an engine and drive it from `link` until `close`. Its mtu, and what it leaves to the link, are the link's unless they
+ * are given.
+ */
 export async function createStack(options: StackOptions): Promise<Stack> {
   const { link, clock = systemClock, resolve, ...engineOptions } = options;
   if (typeof link?.send !== "function")
@@ -75,7 +78,15 @@ export async function createStack(options: StackOptions): Promise<Stack> {
   const mtu = engineOptions.mtu ?? Math.min(link.mtu, 65535);
   if (mtu > link.mtu)
     throw new SynwaveError("EINVAL", `mtu must be at most the link's ${link.mtu}, not ${mtu}`);
-  const driver = new Driver(await createEngine({ ...engineOptions, mtu }), link, clock, resolve);
+  const { checksum: sums = "full", gso: most = 0 } = link;
+  const { checksum = sums, gso = most } = engineOptions;
+  if (gso > most || (checksum === "none" && sums !== "none"))
+    throw new SynwaveError(
+      "EINVAL",
+      `checksum ${checksum} and gso ${gso} are more than the link's ${sums} and ${most} do`,
+    );
+  const engine = await createEngine({ ...engineOptions, mtu, checksum, gso });
+  const driver = new Driver(engine, link, clock, resolve);
   return {
     engine: driver.engine,
     host: driver,

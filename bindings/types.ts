@@ -22,6 +22,17 @@ export interface EngineOptions {
   anyAddress?: boolean;
   /** Largest IP packet, octets; 576 to 65535 (1280 and up once an IPv6 address is given). Default 1500. */
   mtu?: number;
+  /**
+   * "none": TCP and UDP packets are made with the sum over their pseudo-header only, and `PacketBatch.checksums` says so;
+   * whoever carries them completes it, or marks what need not be verified. Packets that arrive without a mark are verified
+   * either way. Default "full".
+   */
+  checksum?: "full" | "none";
+  /**
+   * Octets of the largest packet that may be made of several TCP segments, up to 65,535: `PacketBatch.segments` says how
+   * whoever carries it is to cut it, and to complete the checksum of each. With this or `checksum: "none"` packets leave by `transmitBatch` only. Default 0: none.
+   */
+  gso?: number;
   /** Octets of linear memory, fixed for life. Default 64 MiB; at least 2 MiB. */
   memory?: number;
   /** 32 octets. The first 16 are the secret of the initial sequence numbers (RFC 6528), the rest keys the hashes and

@@ -15,7 +15,7 @@ export const ROUTING: u32 = 43;
 export const FRAGMENT: u32 = 44;
 export const DESTINATION_OPTIONS: u32 = 60;
 
-/** The IP packet being processed: a view of its headers, filled by `parseIp`. */
+/** The IP packet being processed: a view of its headers, filled by `parseIp`, and what its batch says of it. */
 @unmanaged
 @final
 export class IpPacket {
@@ -36,6 +36,10 @@ export class IpPacket {
   moreFragments: bool;
   fragmentOffset: u32;
   fragmentId: u32;
+  /** Nobody need look at the TCP or UDP checksum. Written by receive/input.ts. */
+  isTrusted: bool;
+  /** Octets of text of each of the segments of which it was put together; 0: of one. Written by receive/input.ts. */
+  segmentSize: u32;
 }
 
 export const ip = changetype<IpPacket>(memory.data(sizeof<usize>() * 16, 8));
@@ -53,6 +57,8 @@ function drop(counter: usize): bool {
 export function parseIp(at: usize, length: u32): bool {
   ip.isFragment = false;
   ip.optionsLength = 0;
+  ip.isTrusted = false;
+  ip.segmentSize = 0;
   if (length == 0) return drop(CNT_IN_TRUNCATED_PKTS);
   const version: u32 = load<u8>(at) >> 4;
   if (version == 4) return parseIpv4(at, length);

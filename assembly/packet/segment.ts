@@ -41,6 +41,9 @@ export class Segment {
   up: Seq;
   text: usize;
   textLength: u32;
+  /** Segments that came as this one, and octets of text of each but the last; trimming changes neither. */
+  segments: u32;
+  size: u32;
   ecn: u32;
   // Options; 0 or false when absent.
   mss: u32;

@@ -29,7 +29,7 @@ export function parseTcp(verify: bool = true): bool {
     count(CNT_IN_ERRS);
     return false;
   }
-  if (verify && !isTcpIntact()) {
+  if (verify && !ip.isTrusted && !isTcpIntact()) {
     count(CNT_IN_CSUM_ERRORS);
     count(CNT_IN_ERRS);
     return false;
@@ -48,7 +48,16 @@ export function parseTcp(verify: bool = true): bool {
   segment.urgent = bswap<u16>(load<u16>(header, 18));
   segment.up = segment.seq.plus(segment.urgent);
   segment.text = header + headerLength;
-  segment.textLength = length - headerLength;
+  const textLength = length - headerLength;
+  segment.textLength = textLength;
+  const size = ip.segmentSize;
+  if (size && textLength > size) {
+    segment.segments = (textLength + size - 1) / size;
+    segment.size = size;
+  } else {
+    segment.segments = 1;
+    segment.size = textLength;
+  }
   if (headerLength > TCP_HEADER) {
     if (!parseOptions(header, headerLength, segment)) count(CNT_IN_ERRS);
   } else {

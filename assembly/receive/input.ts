@@ -5,7 +5,7 @@ import { replaceTimeWait } from "../lifecycle.ts";
 import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP, parseIp } from "../packet/ip.ts";
 import { ACK, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
-import { rxArea, rxTable, staging } from "../pool.ts";
+import { rxArea, rxMarks, rxTable, staging } from "../pool.ts";
 import { reset } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import {
@@ -15,6 +15,7 @@ import {
   CNT_IN_SEGS,
   CNT_IN_UNKNOWN_PROTOS,
 } from "../shared/counters.ts";
+import { MARK_CHECKSUM_SHIFT, MARK_SEGMENTS } from "../shared/marks.ts";
 import { TIME_WAIT, TIME_WAIT_BRIEF } from "../shared/states.ts";
 import { noRoute, routeArrives } from "../source-route.ts";
 import { Tcb } from "../tcb.ts";
@@ -28,8 +29,8 @@ import { forgetModel, isPredicted, takeModel } from "./predicted.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 import { timeWaitArrives } from "./time-wait-arrives.ts";
 
-/** Process the `packets` packets of the receive ring. */
-export function arrive(packets: u32): void {
+/** Process the `packets` packets of the receive ring; `marked`: the words beside them say something (marks.ts). */
+export function arrive(packets: u32, marked: bool): void {
   expireFragments();
   forgetModel();
   for (let i: u32 = 0; i < packets; i++) {
@@ -37,12 +38,16 @@ export function arrive(packets: u32): void {
     const at = rxArea + load<u32>(entry);
     const length = load<u32>(entry, 4);
     count(CNT_IN_RECEIVES);
-    if (isPredicted(at, length)) continue;
+    if (!marked && isPredicted(at, length)) continue;
     forgetModel();
     if (!parseIp(at, length)) {
       if (!ip.isFragment) continue;
       const whole = fragmentArrives();
       if (whole == 0 || !parseIp(staging, whole)) continue;
+    } else if (marked) {
+      const mark = load<u32>(rxMarks + (i << 2));
+      ip.isTrusted = mark >>> MARK_CHECKSUM_SHIFT != 0;
+      ip.segmentSize = mark & MARK_SEGMENTS;
     }
     if (ip.optionsLength == 0) noRoute();
     else if (!routeArrives()) continue;
@@ -56,6 +61,7 @@ export function arrive(packets: u32): void {
 function tcpArrives(): void {
   count(CNT_IN_SEGS);
   if (!parseTcp()) return;
+  if (segment.segments > 1) count(CNT_IN_SEGS, segment.segments - 1);
   const at = lookupSegment();
   let floor = Seq.of(0);
   if (at) {

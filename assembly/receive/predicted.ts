@@ -130,6 +130,8 @@ export function isPredicted(at: usize, length: u32): bool {
   segment.seq = next;
   segment.text = tcp + tcpLength;
   segment.textLength = textLength;
+  segment.segments = 1;
+  segment.size = textLength;
   textStored(tcb);
   return true;
 }

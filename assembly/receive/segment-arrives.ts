@@ -79,7 +79,7 @@ const GO_ON: bool = true;
 const DROP: bool = false;
 
 export function segmentArrives(tcb: Tcb): void {
-  tcb.segsIn++;
+  tcb.segsIn += segment.segments;
   if (tcb.state == SYN_SENT) {
     if (!synSent(tcb)) return;
   } else {

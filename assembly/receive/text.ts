@@ -28,8 +28,8 @@ export function ackAtOnce(tcb: Tcb): void {
 }
 
 /** An immediate duplicate ACK, one for each segment that asks for it (RFC 5681 §4.2). */
-export function duplicateAckOwed(tcb: Tcb): void {
-  if (tcb.acksOwed < 0xffff) tcb.acksOwed++;
+export function duplicateAckOwed(tcb: Tcb, segments: u32 = 1): void {
+  tcb.acksOwed = u16(min<u32>(u32(tcb.acksOwed) + segments, 0xffff));
   wantOutput(tcb);
 }
 
@@ -41,7 +41,7 @@ export function ackQuickly(tcb: Tcb): void {
 /** RFC 9293 §3.8.6.3, RFC 5681 §4.2: at once for every second full segment, else within the delay. */
 function ackText(tcb: Tcb): void {
   if (tcb.quickAcks) {
-    tcb.quickAcks--;
+    tcb.quickAcks -= u8(min<u32>(tcb.quickAcks, segment.segments));
     ackAtOnce(tcb);
   } else if (tcb.rcvNxt.since(tcb.rcvAcked) >= 2 * u32(tcb.rcvMss)) ackAtOnce(tcb);
   else if (tcb.ackAt == NEVER) armAck(tcb, now + f64(setting(SET_DELACK_MS)) * MILLISECOND);
@@ -57,9 +57,10 @@ export function segmentText(tcb: Tcb): void {
 }
 
 function countText(tcb: Tcb, length: u32): void {
-  tcb.dataSegsIn++;
+  tcb.dataSegsIn += segment.segments;
   // What the peer's full segments look like, for "every second full segment".
-  if (length > tcb.rcvMss) tcb.rcvMss = u16(min<u32>(length, tcb.advMss));
+  const size = min(length, segment.size);
+  if (size > tcb.rcvMss) tcb.rcvMss = u16(min<u32>(size, tcb.advMss));
 }
 
 /** The text of `segment`, all of which follows what has come, stands in the stream already, and nothing does beyond it. */
@@ -150,7 +151,8 @@ function dropRuns(tcb: Tcb): void {
 }
 
 function outOfOrder(tcb: Tcb, length: u32): void {
-  duplicateAckOwed(tcb);
+  // Who has SACK sees from one ACK what came; who has not counts them.
+  duplicateAckOwed(tcb, tcb.sackOk ? 1 : segment.segments);
   const end = segment.seq.plus(length);
   if (tcb.runs.covers(tcb.rcvNxt, segment.seq, end)) {
     count(CNT_TCP_OFO_MERGE);

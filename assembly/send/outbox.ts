@@ -5,6 +5,7 @@ import { hash4 } from "../hash.ts";
 import { FRAGMENT, IPV4_HEADER, IPV6_HEADER } from "../packet/ip.ts";
 import { CTL_HASH_KEY } from "../shared/control.ts";
 import { CNT_FRAG_CREATES, CNT_FRAG_OKS } from "../shared/counters.ts";
+import { CHECKSUM_PARTIAL, MARK_CHECKSUM_SHIFT } from "../shared/marks.ts";
 import { commitRaw, fits, ipHeader, nextPacket } from "./packet.ts";
 
 // Packets that belong to no connection and cannot be made when they leave, for what they carry is gone by then: answers
@@ -21,13 +22,14 @@ const DONT_FRAGMENT: u32 = 0x4000;
 
 const waiting = Fifo.at(memory.data(24, 8));
 if (offsetof<Fifo>() > 24) ERROR("the queue outgrew its place");
-/** Length of the packet and IP header with fragment header of the packet being made. */
+/** Length and mark of the packet, and IP header with fragment header of the packet being made. */
 const scratch = memory.data(8 + 40 + 8, 8);
 let identifications: u32 = 0;
 
 /**
  * Post a datagram: 8 octets of transport header and `length` octets of payload, checksummed already, cut into fragments
- * where it is larger than `mtu`. `addresses`: 16 octets local, 16 octets remote. False when there is no room for it.
+ * where it is larger than `mtu`. `addresses`: 16 octets local, 16 octets remote. `partial`: the checksum of a whole one is
+ * left to the link. False when there is no room for it.
  */
 export function post(
   family: u32,
@@ -39,6 +41,7 @@ export function post(
   mtu: u32,
   dontFragment: bool,
   forUser: bool,
+  partial: bool = false,
 ): bool {
   const total = length + 8;
   const ipLength = ipHeader(family);
@@ -50,7 +53,8 @@ export function post(
   if (!waiting.reserve(octets)) return false;
   const id = hash4(CTL_HASH_KEY, ++identifications, protocol, family);
   if (whole) {
-    piece(family, addresses, protocol, total, dontFragment ? DONT_FRAGMENT : 0, id, false);
+    const mark = partial ? CHECKSUM_PARTIAL << MARK_CHECKSUM_SHIFT : 0;
+    piece(family, addresses, protocol, total, dontFragment ? DONT_FRAGMENT : 0, id, false, mark);
     waiting.put(header, 8);
     waiting.put(payload, length);
     waiting.end();
@@ -71,7 +75,7 @@ export function post(
   return true;
 }
 
-/** Put the length and the headers of a packet that carries `size` octets. `place`: as IPv4 writes flags and offset. */
+/** Put length, mark and the headers of a packet that carries `size` octets. `place`: as IPv4 writes flags and offset. */
 function piece(
   family: u32,
   addresses: usize,
@@ -80,6 +84,7 @@ function piece(
   place: u32,
   id: u32,
   isFragment: bool,
+  mark: u32 = 0,
 ): void {
   const at = scratch + 8;
   let length = ipHeader(family);
@@ -106,7 +111,7 @@ function piece(
     }
   }
   store<u32>(scratch, length + size);
-  store<u32>(scratch, 0, 4);
+  store<u32>(scratch, mark, 4);
   waiting.put(scratch, 8 + length);
 }
 
@@ -119,12 +124,14 @@ export function posted(): u32 {
 export function emitPosted(octets: u32): bool {
   const before = waiting.octets;
   while (waiting.octets && before - waiting.octets < octets) {
-    const length = load<u32>(waiting.next());
+    const entry = waiting.next();
+    const length = load<u32>(entry);
+    const mark = load<u32>(entry, 4);
     if (!fits(length)) return false;
     waiting.take(0, 8);
     waiting.take(nextPacket(), length);
     waiting.done();
-    commitRaw(length);
+    commitRaw(length, mark);
   }
   return true;
 }

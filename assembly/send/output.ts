@@ -1,6 +1,6 @@
 import { beforeText, textSent } from "../congestion/control.ts";
 import { count } from "../counters.ts";
-import { isHeldBack, segmentEcn, synEcn } from "../ecn.ts";
+import { isHeldBack, owesReduced, segmentEcn, synEcn } from "../ecn.ts";
 import { isFastSyn, synText, writeRequest } from "../fast-open/client.ts";
 import { writeCookie } from "../fast-open/server.ts";
 import { abridge, setState } from "../lifecycle.ts";
@@ -61,6 +61,7 @@ import {
   fits,
   ipHeader,
   nextTcp,
+  superOctets,
   writePorts,
   writeTcp,
 } from "./packet.ts";
@@ -251,8 +252,11 @@ function sendEmpty(tcb: Tcb, seq: Seq): bool {
   return true;
 }
 
-/** Send `length` octets of text at `seq`, and FIN behind them if asked; at least one of both. */
-function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false): bool {
+/**
+ * Send `length` octets of text at `seq`, in segments of `size` if that is not 0, and FIN behind them if asked; at least one of
+ * text and FIN.
+ */
+function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false, size: u32 = 0): bool {
   // A full segment has no room for the option that is owed.
   if (owesUserTimeout(tcb) && !sendAck(tcb)) return false;
   if (!hasRoom(tcb, OPTIONS_MAX + length)) return false;
@@ -266,13 +270,14 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false
   // Text sent again goes without ECT (RFC 3168 §6.1.5).
   const fresh = length != 0 && seq == tcb.sndNxt;
   if (tcb.ecn) flags |= segmentEcn(tcb, fresh);
-  const textSum = copyText(to + header, tcb.sndStream, seq, length);
+  const textSum = copyText(to + header, tcb.sndStream, seq, length, size != 0);
   writeHeader(to, tcb, seq, header, flags);
-  commitFor(tcb, header, length, textSum, fresh);
+  const segments = segmentsOf(length, size);
+  commitFor(tcb, header, length, textSum, fresh, segments, size);
   acknowledged(tcb);
   tcb.lastSentAt = now;
   if (length) {
-    tcb.dataSegsOut++;
+    tcb.dataSegsOut += segments;
     tcb.bytesSent += length;
     paced(tcb, length);
   }
@@ -417,16 +422,22 @@ function sendNew(tcb: Tcb): bool {
   while (unsent) {
     const mss = segmentRoom(tcb);
     const limit = segmentLimit(tcb, tcb.sndNxt);
-    const length = min(min(unsent, limit), room);
+    let length = min(min(unsent, limit), room);
     if (length == 0) break;
-    const rest = unsent - length;
+    let rest = unsent - length;
     // Only the last record may yet grow: nothing before it waits for being small.
     const record = length == limit && length < mss && rest != 0;
     if (length < mss && !record && !asks && !worthSending(tcb, length, unsent)) break;
+    let size: u32 = 0;
+    if (superOctets && length == mss && rest && room > mss && !asks) {
+      length = octetsAtOnce(tcb, mss, unsent, room);
+      rest = unsent - length;
+      if (length > mss) size = mss;
+    }
     room -= length;
     // Where a burst ends for want of a window the peer need not wait for more (as Linux's large segments end).
-    const ends = record || (unsent != all && room < min(rest, mss));
-    if (!sendNext(tcb, length, rest == 0, ends)) return false;
+    const ends = record || ((size || unsent != all) && room < min(rest, mss));
+    if (!sendNext(tcb, length, rest == 0, ends, size)) return false;
     unsent = rest;
   }
   if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
@@ -445,23 +456,44 @@ function sendNew(tcb: Tcb): bool {
   return true;
 }
 
-/** Send the next `length` octets of new text, with FIN if it is queued and this is the last. */
-function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false): bool {
+/** Segments of `size` that `length` octets of text make; one if that is 0. */
+function segmentsOf(length: u32, size: u32): u32 {
+  return size ? (length + size - 1) / size : 1;
+}
+
+/**
+ * How much of the `unsent` text may leave as one packet for the link to cut up, `room` allowing: full segments, at least one,
+ * and what is left behind them if that may go.
+ */
+function octetsAtOnce(tcb: Tcb, mss: u32, unsent: u32, room: u32): u32 {
+  // What is said of one segment, and not of the others, goes in one.
+  if (tcb.urgent || tcb.choices & RECORDS || owesReduced(tcb)) return mss;
+  const headers = ipHeader(tcb.family) + tcb.ipOptions + TCP_HEADER + OPTIONS_MAX;
+  if (superOctets < headers + mss) return mss;
+  const most = min(superOctets - headers, room);
+  if (unsent <= most) {
+    const small = unsent % mss;
+    return small == 0 || worthSending(tcb, small, small) ? unsent : unsent - small;
+  }
+  return most - (most % mss);
+}
+
+/** Send the next `length` octets of new text, in segments of `size` if not 0, with FIN if it is queued and this is the last. */
+function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false, size: u32 = 0): bool {
   const mss = segmentRoom(tcb);
   const fin = last && tcb.finQueued != 0;
-  if (!sendText(tcb, tcb.sndNxt, length, fin, push)) return false;
+  if (!sendText(tcb, tcb.sndNxt, length, fin, push, size)) return false;
   if (tcb.flightSize == 0) {
     tcb.unackedSince = now;
     beginScoreboard(tcb);
   } else if (tcb.state == SYN_RECEIVED) beginScoreboard(tcb);
-  if (isScored(tcb)) {
-    recordSent(tcb, length + u32(fin));
-    if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += length;
-  }
-  tcb.sndNxt = tcb.sndNxt.plus(length + u32(fin));
+  // A record a segment: the link may lose one of them.
+  let left = length;
+  for (; size && left > size; left -= size) segmentSent(tcb, size, 0);
+  segmentSent(tcb, left, u32(fin));
   if (length) {
-    count(CNT_TCP_ORIG_DATA_SENT);
-    if (length < mss) tcb.sndSml = tcb.sndNxt;
+    count(CNT_TCP_ORIG_DATA_SENT, segmentsOf(length, size));
+    if (left < mss) tcb.sndSml = tcb.sndNxt;
   }
   if (fin) {
     tcb.finSent = 1;
@@ -470,6 +502,15 @@ function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false): bool {
   startTiming(tcb);
   if (tcb.rtxAt == NEVER || (tcb.probing && tcb.probing != REORDERING)) startRecoveryTimer(tcb);
   return true;
+}
+
+/** Of what was just sent, the segment at SND.NXT, of `length` octets of text. */
+function segmentSent(tcb: Tcb, length: u32, fin: u32): void {
+  if (isScored(tcb)) {
+    recordSent(tcb, length + fin);
+    if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += length;
+  }
+  tcb.sndNxt = tcb.sndNxt.plus(length + fin);
 }
 
 /**

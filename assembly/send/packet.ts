@@ -3,11 +3,12 @@ import { count } from "../counters.ts";
 import { packetFlow } from "../ecn.ts";
 import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
 import { TCP_HEADER } from "../packet/segment.ts";
-import { txArea, txTable } from "../pool.ts";
+import { txArea, txMarks, txTable } from "../pool.ts";
 import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
-import { CTL_TX_USED, SET_DEFAULT_TTL } from "../shared/control.ts";
+import { CTL_TX_USED, SET_DEFAULT_TTL, SET_GSO, SET_PARTIAL_CHECKSUMS } from "../shared/control.ts";
 import { CNT_OUT_REQUESTS, CNT_OUT_SEGS } from "../shared/counters.ts";
+import { CHECKSUM_PARTIAL, MARK_CHECKSUM_SHIFT } from "../shared/marks.ts";
 import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "../shared/tcb-layout.ts";
 import { routeOf, writeRoute } from "../source-route.ts";
 import { Stream } from "../stream.ts";
@@ -19,6 +20,9 @@ let used: u32 = 0;
 let packets: u32 = 0;
 let packetLimit: u32 = 0;
 let octetLimit: u32 = 0;
+/** Octets of a packet of several segments at most, 0: there are none; and whether checksums are the link's to complete. */
+export let superOctets: u32 = 0;
+let partial: bool = false;
 
 /** Version 4, header of five words, no DSCP, no ECN; then, in the fourth word, don't fragment. */
 const IPV4_START: u32 = 0x0045;
@@ -32,6 +36,8 @@ export function beginBatch(most: u32, octets: u32): void {
   packets = 0;
   packetLimit = most;
   octetLimit = octets;
+  superOctets = min<u32>(setting(SET_GSO), octets);
+  partial = setting(SET_PARTIAL_CHECKSUMS) != 0;
 }
 
 export function endBatch(): u32 {
@@ -80,7 +86,8 @@ export function writePorts(to: usize, source: u32, destination: u32): void {
  * `textLength` octets of text behind it and over both addresses and the protocol (`pseudo`); put the IP header before it
  * and enter it in the table. `addresses` are 16 octets local, 16 octets remote; `flow` is the traffic class and, for IPv6,
  * the flow label, as they stand in its first word; `hops` the hop limit, or 0 for the usual; `route` is the source route
- * of an IPv4 packet, whose option takes up `options` octets.
+ * of an IPv4 packet, whose option takes up `options` octets; `size` is the text of each of its segments, if the link is to
+ * cut it up.
  */
 export function commit(
   family: u32,
@@ -94,12 +101,16 @@ export function commit(
   hops: u32,
   route: usize = 0,
   options: u32 = 0,
+  size: u32 = 0,
 ): void {
   const at = txArea + used;
   const tcpLength = headerLength + textLength;
   const tcp = at + ipHeader(family) + options;
-  const total = add(add(sum(tcp, headerLength), textSum), add(pseudo, bswap<u16>(u16(tcpLength))));
-  store<u16>(tcp, u16(finish(total)), 16);
+  const pseudoTotal = add(pseudo, bswap<u16>(u16(tcpLength)));
+  // Of a packet that is to be cut up nobody could use more.
+  const left = partial || size != 0;
+  if (left) store<u16>(tcp, u16(pseudoTotal), 16);
+  else store<u16>(tcp, u16(finish(add(add(sum(tcp, headerLength), textSum), pseudoTotal))), 16);
   let length: u32;
   const ttl: u32 = hops ? hops : setting(SET_DEFAULT_TTL);
   if (family == 4) {
@@ -124,7 +135,7 @@ export function commit(
     store<u64>(at, load<u64>(addresses, 16), 24);
     store<u64>(at, load<u64>(addresses, 24), 32);
   }
-  commitRaw(length);
+  commitRaw(length, size | (left ? CHECKSUM_PARTIAL << MARK_CHECKSUM_SHIFT : 0));
   count(CNT_OUT_SEGS);
 }
 
@@ -133,8 +144,9 @@ export function nextPacket(): usize {
   return txArea + used;
 }
 
-/** Enter the complete packet of `length` octets that stands at nextPacket(). */
-export function commitRaw(length: u32): void {
+/** Enter the complete packet of `length` octets that stands at nextPacket(); `mark` as in marks.ts. */
+export function commitRaw(length: u32, mark: u32): void {
+  store<u32>(txMarks + (packets << 2), mark);
   store<u32>(txTable + (packets << 3), used);
   store<u32>(txTable + (packets << 3), length, 4);
   used = (used + length + 7) & ~7;
@@ -142,11 +154,21 @@ export function commitRaw(length: u32): void {
   count(CNT_OUT_REQUESTS);
 }
 
-/** commit() for a connection; `fresh`: with text that was never sent before. */
-export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum: u32, fresh: bool): void {
+/**
+ * commit() for a connection; `fresh`: with text that was never sent before; in so many `segments` of `size` if that is not 0.
+ */
+export function commitFor(
+  tcb: Tcb,
+  headerLength: u32,
+  textLength: u32,
+  textSum: u32,
+  fresh: bool,
+  segments: u32 = 1,
+  size: u32 = 0,
+): void {
   const id = tcb.ipId;
-  tcb.ipId = id + 1;
-  tcb.segsOut++;
+  tcb.ipId = u16(id + segments);
+  tcb.segsOut += segments;
   const addresses = changetype<usize>(tcb) + TCB_LOCAL_ADDRESS;
   const tag: u32 = tcb.mayFragment ? id | MAY_FRAGMENT : id;
   commit(
@@ -161,11 +183,17 @@ export function commitFor(tcb: Tcb, headerLength: u32, textLength: u32, textSum:
     tcb.hops,
     tcb.ipOptions ? routeOf(tcb) : 0,
     tcb.ipOptions,
+    size,
   );
+  if (segments > 1) count(CNT_OUT_SEGS, segments - 1);
 }
 
-/** Copy `length` octets of a stream behind a header of even length and return their sum. */
-export function copyText(to: usize, stream: Stream, at: Seq, length: u32): u32 {
+/** Copy `length` octets of a stream behind a header of even length and return their sum, if anybody wants it. */
+export function copyText(to: usize, stream: Stream, at: Seq, length: u32, unsummed: bool = false): u32 {
+  if (partial || unsummed) {
+    stream.get(at, to, length);
+    return 0;
+  }
   let total: u32 = 0;
   let done: u32 = 0;
   while (done < length) {

@@ -16,6 +16,9 @@ export const CTL_STAGING = 88;
 export const CTL_SLOTS = 92;
 export const CTL_SLOT_COUNT = 96;
 export const CTL_COOKIE_CACHE = 100;
+/** A word of marks.ts for each packet. */
+export const CTL_RX_MARKS = 104;
+export const CTL_TX_MARKS = 108;
 
 export const CTL_SECRET = 128;
 export const CTL_HASH_KEY = 144;
@@ -75,6 +78,9 @@ export const SET_EARLY_RETRANS = 356;
 export const SET_CONGESTION_CONTROL = 380;
 export const SET_FRTO = 520;
 export const SET_MIN_RTT_WLEN = 524;
+/** Octets of the largest packet of several segments, and whether checksums are left to the link. */
+export const SET_GSO = 528;
+export const SET_PARTIAL_CHECKSUMS = 532;
 export const SET_SACK = 336;
 export const SET_DSACK = 340;
 

@@ -7,10 +7,13 @@ export type PacketSink = (batch: PacketBatch) => void;
 export interface Link {
   /** Largest IP packet it carries, in octets. */
   readonly mtu: number;
-  /** Whether TCP checksums must be right ("full") or the path needs none ("none"). */
-  readonly checksum: "full" | "none";
-  /** Largest super-packet it cuts up itself, in octets; 0 when it takes none. */
-  readonly gso: number;
+  /**
+   * "none": it takes packets whose TCP and UDP checksums are not complete, as `PacketBatch.checksums` tells of each. Default
+   * "full": they must be right.
+   */
+  readonly checksum?: "full" | "none" | undefined;
+  /** Octets of the largest packet that it cuts into segments itself, as `PacketBatch.segments` tells. Default 0: none. */
+  readonly gso?: number | undefined;
   /**
    * Send a batch. The batch belongs to the caller and is valid during the call only: a link that keeps packets copies
    * them. Never throws for a packet's sake: one that cannot be carried is dropped, as networks do.
