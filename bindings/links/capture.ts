@@ -63,8 +63,8 @@ class Capture implements CaptureLink {
     if (!Number.isFinite(epoch) || epoch < 0)
       throw new SynwaveError("EINVAL", `epoch must be milliseconds since 1970, not ${String(epoch)}`);
     this.mtu = link.mtu;
-    this.checksum = link.checksum;
-    this.gso = link.gso;
+    this.checksum = link.checksum ?? "full";
+    this.gso = link.gso ?? 0;
     this.#link = link;
     this.#epoch = epoch;
     this.#writer = new PcapngWriter(snaplen);

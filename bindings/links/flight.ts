@@ -26,6 +26,7 @@ export class Flight {
   readonly #length: Int32Array;
   readonly #flip: Int32Array;
   readonly #marked: Uint8Array;
+  readonly #checksum: Uint8Array;
   /** The packet that waits behind. */
   readonly #behind: Int32Array;
   readonly #extent: Int32Array;
@@ -57,6 +58,7 @@ export class Flight {
     this.#length = new Int32Array(entries);
     this.#flip = new Int32Array(entries);
     this.#marked = new Uint8Array(entries);
+    this.#checksum = new Uint8Array(entries);
     this.#behind = new Int32Array(entries);
     this.#extent = new Int32Array(entries);
     this.#heap = new Int32Array(entries);
@@ -131,8 +133,9 @@ export class Flight {
    * Enter a packet of the newest extent, to wait behind the others.
    * @param at where its octets are
    * @param marked whether congestion was experienced
+   * @param checksum as in PacketBatch.checksums
    */
-  enter(at: number, length: number, now: number, marked: boolean): void {
+  enter(at: number, length: number, now: number, marked: boolean, checksum: number): void {
     const node = this.#spares > 0 ? this.#spare[--this.#spares] : this.#fresh++;
     const extent = (this.#oldest + this.#extents - 1) % this.#extentStart.length;
     this.#extentPackets[extent]++;
@@ -141,6 +144,7 @@ export class Flight {
     this.#length[node] = length;
     this.#time[node] = now;
     this.#marked[node] = marked ? 1 : 0;
+    this.#checksum[node] = checksum;
     if (this.#waiting++ === 0) this.#first = node;
     else this.#behind[this.#last] = node;
     this.#last = node;
@@ -194,7 +198,7 @@ export class Flight {
       if (this.#marked[node] !== 0) markCongestion(out.bytes, at);
       const flip = this.#flip[node];
       if (flip >= 0) out.bytes[at + (flip >> 3)] ^= 1 << (flip & 7);
-      out.commit(length);
+      out.commit(length, 0, this.#checksum[node]);
       this.#drop();
     }
     return out.count;

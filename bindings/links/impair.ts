@@ -74,6 +74,7 @@ export interface ImpairedLink extends Link {
 class Impaired implements ImpairedLink {
   readonly mtu: number;
   readonly checksum: "full" | "none";
+  /** Segments are lost one by one, so packets of several are not taken. */
   readonly gso = 0;
   readonly #link: Link;
   readonly #clock: Clock;
@@ -152,7 +153,7 @@ class Impaired implements ImpairedLink {
     this.#flight = new Flight(capacity);
     this.mtu = link.mtu;
     // Only a checksum finds the flipped bit.
-    this.checksum = this.#corrupt > 0 ? "full" : link.checksum;
+    this.checksum = this.#corrupt > 0 ? "full" : (link.checksum ?? "full");
   }
 
   get closed(): Promise<void> {
@@ -166,18 +167,19 @@ class Impaired implements ImpairedLink {
   send(batch: PacketBatch): void {
     if (!this.#open) return;
     const now = this.#clock.now();
-    const { bytes, table, count } = batch;
+    const { bytes, table, checksums, count } = batch;
     this.#stats.sent += count;
     // Whose turn was before now does not wait for those that come now.
     this.#serve(now);
     const base = this.#flight.store(bytes, 0, batch.used);
     for (let i = 0; i < count * 2; i += 2) {
-      if (base >= 0) this.#enter(base + table[i], table[i + 1], now);
+      const checksum = checksums[i >> 1];
+      if (base >= 0) this.#enter(base + table[i], table[i + 1], now, checksum);
       else {
         const at = this.#flight.store(bytes, table[i], table[i + 1]);
         if (at < 0) this.#stats.queueDrops++;
         else {
-          this.#enter(at, table[i + 1], now);
+          this.#enter(at, table[i + 1], now, checksum);
           this.#flight.seal();
         }
       }
@@ -186,20 +188,20 @@ class Impaired implements ImpairedLink {
     this.#release();
   }
 
-  #enter(at: number, length: number, now: number): void {
+  #enter(at: number, length: number, now: number, checksum: number): void {
     if (this.#loss.hits()) {
       this.#stats.lost++;
       return;
     }
     const twice = this.#chance.chance(this.#duplicate);
-    this.#carry(at, length, now);
+    this.#carry(at, length, now, checksum);
     if (twice) {
       this.#stats.duplicated++;
-      this.#carry(at, length, now);
+      this.#carry(at, length, now, checksum);
     }
   }
 
-  #carry(at: number, length: number, now: number): void {
+  #carry(at: number, length: number, now: number, checksum: number): void {
     const idle = now - this.#lineFree;
     // To the octet: rounding errors of the times must not decide whether the last packet fits.
     const waiting = this.#backlog + (idle < 0 ? Math.round(-idle / this.#msPerOctet) : 0);
@@ -209,7 +211,7 @@ class Impaired implements ImpairedLink {
     else if (!this.#flight.hasRoom || waiting + length > this.#queue) this.#stats.queueDrops++;
     else {
       if (verdict === HIT) this.#stats.marked++;
-      this.#flight.enter(at, length, now, verdict === HIT);
+      this.#flight.enter(at, length, now, verdict === HIT, checksum);
       this.#backlog += length;
       this.#serve(now);
     }

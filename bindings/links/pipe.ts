@@ -9,8 +9,10 @@ import { requireInteger } from "./validate.ts";
 export interface PipeOptions {
   /** Largest packet, octets; larger ones are dropped. Default 1500. */
   mtu?: number;
-  /** Default "full". */
+  /** "none": packets whose checksums are not complete pass as they are, and their taker need not verify them. Default "full". */
   checksum?: "full" | "none";
+  /** Octets up to which packets of several segments pass uncut, at most 65535. Default 0: none do. */
+  gso?: number;
   /** Octets that may wait in each direction; what does not fit is dropped. Default 4 MiB. */
   capacity?: number;
   /** Deliver only when `deliver()` is called. */
@@ -48,6 +50,7 @@ const MICROTASKS_IN_A_ROW = 64;
 class Way {
   readonly stats: PipeStats = { sent: 0, delivered: 0, dropped: 0 };
   readonly #mtu: number;
+  readonly #gso: number;
   readonly #manual: boolean;
   readonly #clock: Clock | undefined;
   readonly #run = () => {
@@ -65,8 +68,9 @@ class Way {
   #delivering = false;
   #row = 0;
 
-  constructor(options: PipeOptions, mtu: number, capacity: number) {
+  constructor(options: PipeOptions, mtu: number, gso: number, capacity: number) {
     this.#mtu = mtu;
+    this.#gso = gso;
     this.#manual = options.manual ?? false;
     this.#clock = options.clock;
     const entries = Math.ceil(capacity / OCTETS_PER_ENTRY);
@@ -75,7 +79,7 @@ class Way {
   }
 
   send(batch: PacketBatch): void {
-    const { count, used, table } = batch;
+    const { count, used, table, segments, checksums } = batch;
     this.stats.sent += count;
     if (!this.#open) {
       this.stats.dropped += count;
@@ -83,7 +87,7 @@ class Way {
     }
     const into = this.#filling;
     let whole = into.used + used <= into.bytes.length && into.count + count <= into.capacity;
-    for (let i = 0; i < count && whole; i++) whole = table[i * 2 + 1] <= this.#mtu;
+    for (let i = 0; i < count && whole; i++) whole = table[i * 2 + 1] <= this.#most(segments[i]);
     if (whole) {
       const base = into.used;
       const first = into.count * 2;
@@ -92,14 +96,27 @@ class Way {
         into.table[first + i] = base + table[i];
         into.table[first + i + 1] = table[i + 1];
       }
+      for (let i = 0; i < count; i++) {
+        into.segments[into.count + i] = segments[i];
+        into.checksums[into.count + i] = checksums[i];
+      }
       into.count += count;
       into.used += used;
     } else {
-      for (let i = 0; i < count * 2; i += 2)
-        if (table[i + 1] > this.#mtu || !into.pushFrom(batch.bytes, table[i], table[i + 1]))
+      for (let i = 0; i < count; i++) {
+        const length = table[i * 2 + 1];
+        if (
+          length > this.#most(segments[i]) ||
+          !into.pushFrom(batch.bytes, table[i * 2], length, segments[i], checksums[i])
+        )
           this.stats.dropped++;
+      }
     }
     if (into.count > 0) this.#schedule();
+  }
+
+  #most(segments: number): number {
+    return segments > 0 ? this.#gso : this.#mtu;
   }
 
   #schedule(): void {
@@ -162,15 +179,16 @@ class Way {
 class End implements PipeEnd {
   readonly mtu: number;
   readonly checksum: "full" | "none";
-  readonly gso = 0;
+  readonly gso: number;
   readonly #out: Way;
   readonly #in: Way;
   readonly #closed: Deferred<void> = deferred();
   #open = true;
 
-  constructor(mtu: number, checksum: "full" | "none", out: Way, into: Way) {
+  constructor(mtu: number, checksum: "full" | "none", gso: number, out: Way, into: Way) {
     this.mtu = mtu;
     this.checksum = checksum;
+    this.gso = gso;
     this.#out = out;
     this.#in = into;
   }
@@ -214,8 +232,10 @@ export function pipe(options: PipeOptions = {}): [PipeEnd, PipeEnd] {
   const checksum = options.checksum ?? "full";
   if (checksum !== "full" && checksum !== "none")
     throw new SynwaveError("EINVAL", `checksum must be "full" or "none", not ${String(checksum)}`);
-  const capacity = requireInteger("capacity", options.capacity ?? 4 * 2 ** 20, mtu + 7, 2 ** 30);
-  const toRight = new Way(options, mtu, capacity);
-  const toLeft = new Way(options, mtu, capacity);
-  return [new End(mtu, checksum, toRight, toLeft), new End(mtu, checksum, toLeft, toRight)];
+  const gso = requireInteger("gso", options.gso ?? 0, 0, 65535);
+  const least = Math.max(mtu, gso) + 7;
+  const capacity = requireInteger("capacity", options.capacity ?? 4 * 2 ** 20, least, 2 ** 30);
+  const toRight = new Way(options, mtu, gso, capacity);
+  const toLeft = new Way(options, mtu, gso, capacity);
+  return [new End(mtu, checksum, gso, toRight, toLeft), new End(mtu, checksum, gso, toLeft, toRight)];
 }

@@ -1,3 +1,4 @@
+import { CHECKSUM_VERIFIED } from "../../assembly/shared/marks.ts";
 import { type Clock, type ClockEntry, systemClock } from "../clock.ts";
 import { SynwaveError } from "../errors.ts";
 import { PacketBatch } from "../packet-batch.ts";
@@ -20,7 +21,7 @@ export interface ReplayOptions {
   direction?: Direction;
   /** Default 65535. */
   mtu?: number;
-  /** Default "full". */
+  /** "none": checksums are taken for right, as those of packets that were captured before they were complete. Default "full". */
   checksum?: "full" | "none";
 }
 
@@ -140,6 +141,7 @@ class Replay implements ReplayLink {
       while (this.#next !== undefined) {
         const due = this.#origin + (this.#next.time - this.#from) / this.#speed;
         if (due > now || !batch.push(this.#next.data)) break;
+        if (this.checksum === "none") batch.checksums[batch.count - 1] = CHECKSUM_VERIFIED;
         this.#due = Math.max(this.#due, due);
         this.#advance();
       }

@@ -1,4 +1,5 @@
 import type { Link } from "../links/link.ts";
+import { Uncut } from "../links/uncut.ts";
 
 export interface Bridge {
   /** Resolves once both links have closed; rejects with what broke either. */
@@ -8,13 +9,16 @@ export interface Bridge {
 }
 
 /**
- * Join two links of any kind: what arrives at one is sent on the other, as it is. When one of them closes or breaks, the
+ * Join two links of any kind: what arrives at one is sent on the other, as it is, but for packets of several segments, and
+ * checksums, that only one of them does itself. When one of them closes or breaks, the
  * other is closed. Two TUN devices, each behind `impair`, make a path between two network namespaces; packets longer
  * than the other link's MTU are that link's to drop.
  */
 export function bridge(left: Link, right: Link): Bridge {
-  left.onReceive((batch) => right.send(batch));
-  right.onReceive((batch) => left.send(batch));
+  const toLeft = new Uncut(left);
+  const toRight = new Uncut(right);
+  left.onReceive((batch) => toRight.send(batch));
+  right.onReceive((batch) => toLeft.send(batch));
   const close = async (): Promise<void> => {
     await Promise.all([left.close(), right.close()]);
   };

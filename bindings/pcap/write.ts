@@ -1,3 +1,5 @@
+import { CHECKSUM_PARTIAL } from "../../assembly/shared/marks.ts";
+import { complete, Transport } from "../checksum.ts";
 import type { PacketBatch } from "../packet-batch.ts";
 import {
   BLOCK_ENHANCED,
@@ -84,6 +86,7 @@ export class PcapngWriter {
   /** Packet blocks are put together at the front, from a copy of the batch's bytes at the back. */
   #scratch = new Uint8Array(0);
   #view = new DataView(this.#scratch.buffer);
+  readonly #transport = new Transport();
 
   constructor(snaplen: number) {
     this.#snaplen = snaplen;
@@ -134,6 +137,10 @@ export class PcapngWriter {
     const view = this.#view;
     // One view for the batch instead of one for each packet.
     scratch.set(batch.bytes.subarray(0, batch.used), size);
+    // What reads the file would take them for wrong. Of a packet of several segments it is that of the whole.
+    for (let i = 0; i < count; i++)
+      if (batch.checksums[i] === CHECKSUM_PARTIAL)
+        complete(scratch, size + table[i * 2], table[i * 2 + 1], this.#transport);
     const flags = direction === "inbound" ? FLAG_INBOUND : FLAG_OUTBOUND;
     const high = upper(us);
     let at = 0;
