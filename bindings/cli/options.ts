@@ -4,6 +4,7 @@ import { Command, InvalidArgumentError, Option } from "commander";
 export interface TunChoice {
   tun: string;
   address: string[];
+  offload?: boolean;
 }
 
 /**
@@ -34,7 +35,8 @@ export function addTunOptions(command: Command): Command {
       )
         .argParser((text: string, before: string[] | undefined) => [...(before ?? []), text])
         .makeOptionMandatory(),
-    );
+    )
+    .option("--offload", "leave cutting text into segments, and checksums, to the kernel: faster");
 }
 
 /** @throws InvalidArgumentError unless `text` is an integer from `least` to `most` */

@@ -4,8 +4,12 @@ import { createStack, type Stack } from "../stack.ts";
 import type { TunChoice } from "./options.ts";
 
 /** A stack on a TUN device; `stack.close()` gives the device back. */
-export async function openTunStack({ tun, address }: TunChoice): Promise<{ link: TunLink; stack: Stack }> {
-  const link = await openTun({ name: tun });
+export async function openTunStack({
+  tun,
+  address,
+  offload,
+}: TunChoice): Promise<{ link: TunLink; stack: Stack }> {
+  const link = await openTun({ name: tun, offload: offload ?? false });
   try {
     return { link, stack: await createStack({ link, addresses: address, resolve: resolver(address) }) };
   } catch (error) {

@@ -19,8 +19,13 @@ export interface Libc {
   /** Addresses are plain numbers, so that no object is made per packet. */
   read: (fd: number, address: number, length: number) => number;
   write: (fd: number, address: number, length: number) => number;
+  /** With so many `struct iovec` at an address. */
+  readVector: (fd: number, address: number, count: number) => number;
+  writeVector: (fd: number, address: number, count: number) => number;
   /** `ioctl` with a struct ifreq, which it may rewrite; 0 or the errno. */
   interfaceControl: (fd: number, request: number, ifreq: Uint8Array) => number;
+  /** `ioctl` with a number; 0 or the errno. */
+  numberControl: (fd: number, request: number, value: number) => number;
   /** The MTU of an interface of this network namespace, or undefined. */
   interfaceMtu: (name: string) => number | undefined;
   timerCreate: (clock: number, flags: number) => number;
@@ -54,11 +59,16 @@ async function declareLibc(): Promise<Libc> {
   const socket = lib.func("int socket(int domain, int type, int protocol)");
   const interfaceControl = (fd: number, request: number, ifreq: Uint8Array): number =>
     ioctl(fd, request, "void *", ifreq) < 0 ? koffi.errno() : 0;
+  const numberControl = (fd: number, request: number, value: number): number =>
+    ioctl(fd, request, "unsigned long", value) < 0 ? koffi.errno() : 0;
   return {
     koffi,
     read: lib.func("read", "intptr_t", ["int", "uintptr_t", "size_t"]),
     write: lib.func("write", "intptr_t", ["int", "uintptr_t", "size_t"]),
+    readVector: lib.func("readv", "intptr_t", ["int", "uintptr_t", "int"]),
+    writeVector: lib.func("writev", "intptr_t", ["int", "uintptr_t", "int"]),
     interfaceControl,
+    numberControl,
     interfaceMtu(name) {
       const fd = socket(AF_INET, SOCK_DGRAM, 0);
       if (fd < 0) return undefined;
