@@ -32,16 +32,27 @@ function commit() {
   }
 }
 
-const heads = ["", "memory", "measured", "C", "ratio", "±", "at most", ""];
+const heads = ["", "", "measured", "reference", "ratio", "±", "limit", ""];
 /** Columns of words; the others are figures. */
 const words = new Set([0, 1, 7]);
 
 const nanoseconds = (ns) => `${ns.toFixed(1)} ns`;
+const gigabits = (rate) => `${rate.toFixed(2)} Gbit/s`;
 const kibibytes = (octets) => `${(octets / 1024).toFixed(0)} KiB`;
 
+/** A row of rates beside a reference's. */
+function rateCells({ name, memory, rate, referenceRate, share, least, met }) {
+  const limit = least === undefined ? "" : `≥ ${least.toFixed(1)}`;
+  return [name, memory, gigabits(rate), gigabits(referenceRate), share.toFixed(2), "", limit, verdict(met)];
+}
+
+const verdict = (met) => (met === undefined ? "" : met ? "met" : "NOT MET");
+
 /** A row of times beside C's, or of octets that were left over. */
-function cells({ name, memory, ns, referenceNs, ratio, error, octets, limit, met }) {
-  const atMost = limit === undefined ? "" : octets === undefined ? limit.toFixed(1) : kibibytes(limit);
+function cells(row) {
+  if (row.rate !== undefined) return rateCells(row);
+  const { name, memory, ns, referenceNs, ratio, error, octets, limit, met } = row;
+  const atMost = limit === undefined ? "" : `≤ ${octets === undefined ? limit.toFixed(1) : kibibytes(limit)}`;
   return [
     name,
     memory,
@@ -50,7 +61,7 @@ function cells({ name, memory, ns, referenceNs, ratio, error, octets, limit, met
     ratio?.toFixed(2) ?? "",
     error?.toFixed(2) ?? "",
     atMost,
-    met === undefined ? "" : met ? "met" : "NOT MET",
+    verdict(met),
   ];
 }
 

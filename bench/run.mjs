@@ -1,4 +1,4 @@
-// npm run bench -- [micro] [attack] [bulk] [memory] [--check] [--json FILE] [--rounds N] [--quick]
+// npm run bench -- [micro] [attack] [bulk] [memory] [tun] [--check] [--json FILE] [--rounds N] [--quick]
 // npm run bench -- paths [--help]
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -16,6 +16,7 @@ Groups (default: all)
   attack       ACKs with the worst SACK blocks beside ordinary ones
   bulk         two engines in one thread, from application to application
   memory       what is left of 1 GiB through pipe() and of 10,000 connections
+  tun          Synwave and Linux over a TUN device, beside Linux and Linux; needs root
   paths        Linux and Synwave over the same bad networks; by itself only, see paths --help
 
 Options
@@ -34,6 +35,7 @@ const groups = {
   attack: async (plan, progress) => measure(await (await import("./attack.mjs")).attack(), plan, progress),
   bulk: async (plan, progress) =>
     measure(await (await import("./bulk.mjs")).bulk(), { ...plan, time: plan.time * 5 }, progress),
+  tun: async (plan, progress) => (await import("./tun.mjs")).tun(plan, progress),
   memory: async ({ quick }, progress) => (await import("./memory.mjs")).memory(quick, progress),
 };
 
