@@ -16,7 +16,7 @@ const TRANSFERS = [
 ];
 /** Part of the reference that must be reached. */
 const LEAST = { offload: 0.6 };
-const ROUNDS = 5;
+const ROUNDS = 3;
 const SECONDS = 1.5;
 
 /** Why it cannot run here, or undefined. */
@@ -101,15 +101,18 @@ export async function tun({ quick }, progress) {
     );
     let done = 0;
     for (let round = 0; round < rounds; round++)
-      for (const row of rows) {
-        // A rate is compared with those taken just before and after it.
-        const job = { mode: row.memory, seconds };
-        const before = await lane.run({ ...job, from: "reference" });
-        const rate = await lane.run({ ...job, from: row.from });
-        const after = await lane.run({ ...job, from: "reference" });
-        const referenceRate = (before + after) / 2;
-        row.samples.push({ rate, referenceRate, share: rate / referenceRate });
-        progress(++done / (rounds * rows.length));
+      for (const mode of MODES) {
+        // Rates are compared with those of the reference just before and just after them.
+        const run = (from) => lane.run({ from, mode, seconds });
+        const before = await run("reference");
+        const own = rows.filter(({ memory }) => memory === mode);
+        const rates = [];
+        for (const { from } of own) rates.push(await run(from));
+        const referenceRate = (before + (await run("reference"))) / 2;
+        own.forEach(({ samples }, i) => {
+          samples.push({ rate: rates[i], referenceRate, share: rates[i] / referenceRate });
+        });
+        progress(++done / (rounds * MODES.length));
       }
     return { rounds, rows: rows.map(finish) };
   } finally {

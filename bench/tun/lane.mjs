@@ -2,11 +2,10 @@
 // with octets and seconds.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { loadLibrary, loadNodeLibrary } from "../dist.mjs";
+import { loadNodeLibrary } from "../dist.mjs";
 import { LinuxHost } from "../paths/linux-host.mjs";
-import { SynwaveHost } from "../paths/synwave-host.mjs";
+import { Host } from "./host.mjs";
 
-const { systemClock } = await loadLibrary();
 const { openTun } = await loadNodeLibrary();
 const [, , agent, forwarder] = process.argv;
 
@@ -45,7 +44,7 @@ async function transfer(mode, from, seconds) {
   let synwave;
   try {
     await linux.take("tun0", A);
-    synwave = await SynwaveHost.start(link, B, systemClock, CONGESTION);
+    synwave = await Host.start(link, B, CONGESTION);
     const [sender, receiver, address] = from === "linux" ? [linux, synwave, B] : [synwave, linux, A];
     const counting = await receiver.sink(PORT, seconds);
     const [sent, received] = await Promise.all([
