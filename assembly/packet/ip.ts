@@ -139,6 +139,16 @@ function parseIpv6(at: usize, length: u32): bool {
   return !ip.isFragment;
 }
 
+/** The sum over the IPv4 header without options that stands at `at` (checksum.ts). */
+export function headerSum(at: usize): u32 {
+  const first = load<u64>(at);
+  const last = load<u64>(at, 12);
+  const words = (first & 0xffffffff) + (first >> 32) + load<u32>(at, 8) + (last & 0xffffffff) + (last >> 32);
+  const once = (words >> 16) + (words & 0xffff);
+  const twice = (once >> 16) + (once & 0xffff);
+  return u32((twice >> 16) + (twice & 0xffff));
+}
+
 /** The pseudo-header of `length` octets of `protocol` (RFC 9293 §3.1, RFC 8200 §8.1), to be added to the sum over them. */
 export function pseudoSum(
   family: u32,

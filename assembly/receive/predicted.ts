@@ -1,6 +1,6 @@
 import { add, sum } from "../checksum.ts";
 import { count } from "../counters.ts";
-import { IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
+import { headerSum, IPV4_HEADER, IPV6_HEADER, PROTOCOL_TCP } from "../packet/ip.ts";
 import { TIMESTAMPS_ALIGNED, TIMESTAMPS_LENGTH } from "../packet/options.ts";
 import { ACK, PSH, segment, TCP_HEADER } from "../packet/segment.ts";
 import { isScored, scoreboard } from "../recovery/scoreboard.ts";
@@ -22,7 +22,6 @@ let flow: usize = 0;
 let ipLength: u32 = 0;
 let tcpLength: u32 = 0;
 
-const LOW: u64 = 0xffffffff;
 /** Flags and header length, as they stand in a header, without PSH. */
 const EXCEPT_PUSH: u16 = 0xffff ^ u16(PSH << 8);
 
@@ -83,10 +82,7 @@ export function isPredicted(at: usize, length: u32): bool {
       load<u64>(at, 12) != load<u64>(like, 12)
     )
       return false;
-    const first = load<u64>(at);
-    const last = load<u64>(at, 12);
-    const words = (first & LOW) + (first >> 32) + load<u32>(at, 8) + (last & LOW) + (last >> 32);
-    if (narrow(words) != 0xffff) return false;
+    if (headerSum(at) != 0xffff) return false;
   } else {
     total = IPV6_HEADER + bswap<u16>(load<u16>(at, 4));
     if (
@@ -134,11 +130,4 @@ export function isPredicted(at: usize, length: u32): bool {
   segment.size = textLength;
   textStored(tcb);
   return true;
-}
-
-/** A sum of five words to 16 bits, end-around carry. */
-function narrow(n: u64): u32 {
-  const once = (n >> 16) + (n & 0xffff);
-  const twice = (once >> 16) + (once & 0xffff);
-  return u32((twice >> 16) + (twice & 0xffff));
 }

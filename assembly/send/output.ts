@@ -51,6 +51,7 @@ import { urgentPointer } from "../urgent.ts";
 import { offerUserTimeout, owesUserTimeout } from "../user-timeout.ts";
 import { advertise } from "../window.ts";
 import { wakeUnsent } from "./buffer.ts";
+import { beginBurst, endBurst, isBurst, repeat } from "./burst.ts";
 import { emitPosted, posted } from "./outbox.ts";
 import { awaitPace, openPace, paced, paceRoom } from "./pacing.ts";
 import {
@@ -60,6 +61,7 @@ import {
   endBatch,
   fits,
   ipHeader,
+  nextPacket,
   nextTcp,
   superOctets,
   writePorts,
@@ -106,6 +108,7 @@ export function fill(most: u32, octets: u32): u32 {
 /** Send everything `tcb` may send now. False when the batch is full before that. */
 function emit(tcb: Tcb): bool {
   if (tcb.state == CLOSED) return true;
+  endBurst();
   if (tcb.pmtuUntil) widenPath(tcb);
   if (tcb.synPending && !sendSyn(tcb)) return false;
   if (tcb.state == SYN_SENT) return true;
@@ -260,21 +263,26 @@ function sendText(tcb: Tcb, seq: Seq, length: u32, fin: bool, push: bool = false
   // A full segment has no room for the option that is owed.
   if (owesUserTimeout(tcb) && !sendAck(tcb)) return false;
   if (!hasRoom(tcb, OPTIONS_MAX + length)) return false;
-  const to = nextTcp(tcb.family, tcb.ipOptions);
-  const header = writeOptions(to, tcb);
-  const end = seq.plus(length);
-  let flags = ACK;
-  if (fin) flags |= FIN;
   // PSH where the queue ends (RFC 9293 §3.9.1.2): successive writes collapse into one.
-  if (push || (length && end == tcb.sndEnd)) flags |= PSH;
-  // Text sent again goes without ECT (RFC 3168 §6.1.5).
+  const pushes = push || (length && seq.plus(length) == tcb.sndEnd);
   const fresh = length != 0 && seq == tcb.sndNxt;
-  if (tcb.ecn) flags |= segmentEcn(tcb, fresh);
-  const textSum = copyText(to + header, tcb.sndStream, seq, length, size != 0);
-  writeHeader(to, tcb, seq, header, flags);
   const segments = segmentsOf(length, size);
-  commitFor(tcb, header, length, textSum, fresh, segments, size);
-  acknowledged(tcb);
+  if (isBurst() && fresh && !fin && size == 0) repeat(tcb, seq, length, pushes);
+  else {
+    const at = nextPacket();
+    const to = nextTcp(tcb.family, tcb.ipOptions);
+    const header = writeOptions(to, tcb);
+    let flags = ACK;
+    if (fin) flags |= FIN;
+    if (pushes) flags |= PSH;
+    // Text sent again goes without ECT (RFC 3168 §6.1.5).
+    if (tcb.ecn) flags |= segmentEcn(tcb, fresh);
+    const textSum = copyText(to + header, tcb.sndStream, seq, length, size != 0);
+    writeHeader(to, tcb, seq, header, flags);
+    commitFor(tcb, header, length, textSum, fresh, segments, size);
+    acknowledged(tcb);
+    if (fresh && !fin && size == 0) beginBurst(tcb, at, header, flags);
+  }
   tcb.lastSentAt = now;
   if (length) {
     tcb.dataSegsOut += segments;
@@ -357,7 +365,7 @@ function sendLossProbe(tcb: Tcb, board: Scoreboard): bool {
   const room = tcb.sndWnd - min(tcb.sndWnd, tcb.flightSize);
   const length = min(min(unsent, segmentLimit(tcb, tcb.sndNxt)), room);
   if (length && !tcb.finSent) {
-    if (!sendNext(tcb, length, unsent == length)) return false;
+    if (!sendOne(tcb, length, unsent == length)) return false;
     probeSent(tcb, board, false);
     return true;
   }
@@ -414,11 +422,13 @@ function sendNew(tcb: Tcb): bool {
     if (tcb.caState == CA_LOSS && nextLost(scoreboard(tcb)) != NONE) return true;
   } else if (tcb.caState == CA_LOSS && tcb.rexmitNxt <= tcb.recover) return true;
   const before = tcb.sndNxt;
+  const starts = startsTimer(tcb);
   const window = usable(tcb);
   const most = paceRoom(tcb);
   let room = min(window, most);
   const all = tcb.sndEnd.since(tcb.sndNxt);
   let unsent = all;
+  let full = false;
   while (unsent) {
     const mss = segmentRoom(tcb);
     const limit = segmentLimit(tcb, tcb.sndNxt);
@@ -437,10 +447,13 @@ function sendNew(tcb: Tcb): bool {
     room -= length;
     // Where a burst ends for want of a window the peer need not wait for more (as Linux's large segments end).
     const ends = record || ((size || unsent != all) && room < min(rest, mss));
-    if (!sendNext(tcb, length, rest == 0, ends, size)) return false;
+    full = !sendNext(tcb, length, rest == 0, ends, size);
+    if (full) break;
     unsent = rest;
   }
-  if (unsent == 0 && tcb.finQueued && !tcb.finSent && !sendNext(tcb, 0, true)) return false;
+  if (unsent == 0 && tcb.finQueued && !tcb.finSent) full = !sendNext(tcb, 0, true);
+  if (starts && tcb.sndNxt != before) startRecoveryTimer(tcb);
+  if (full) return false;
   if (tcb.blocked && tcb.sndNxt != before) wakeUnsent(tcb);
   if (tcb.sndNxt != before) textSent(tcb, unsent != 0 && pipe(tcb) + tcb.sndMss > tcb.cwnd);
   if (unsent && most < window && tcb.sndNxt.since(before) + tcb.sndMss > most) {
@@ -478,7 +491,10 @@ function octetsAtOnce(tcb: Tcb, mss: u32, unsent: u32, room: u32): u32 {
   return most - (most % mss);
 }
 
-/** Send the next `length` octets of new text, in segments of `size` if not 0, with FIN if it is queued and this is the last. */
+/**
+ * Send the next `length` octets of new text, in segments of `size` if not 0, with FIN if it is queued and this is the last. The
+ * timer is the caller's: it runs from the last of them.
+ */
 function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false, size: u32 = 0): bool {
   const mss = segmentRoom(tcb);
   const fin = last && tcb.finQueued != 0;
@@ -500,7 +516,19 @@ function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false, size: u
     if (tcb.state == CLOSE_WAIT) setState(tcb, LAST_ACK);
   }
   startTiming(tcb);
-  if (tcb.rtxAt == NEVER || (tcb.probing && tcb.probing != REORDERING)) startRecoveryTimer(tcb);
+  return true;
+}
+
+/** Whether what is sent next starts the timer: if none runs, or one that is for what is sent last. */
+function startsTimer(tcb: Tcb): bool {
+  return tcb.rtxAt == NEVER || (tcb.probing != 0 && tcb.probing != REORDERING);
+}
+
+/** Send the next `length` octets of new text by themselves, and start the timer. */
+function sendOne(tcb: Tcb, length: u32, last: bool): bool {
+  const starts = startsTimer(tcb);
+  if (!sendNext(tcb, length, last)) return false;
+  if (starts) startRecoveryTimer(tcb);
   return true;
 }
 
@@ -535,7 +563,7 @@ function probe(tcb: Tcb): bool {
   const room = usable(tcb);
   if (unsent && room) {
     const length = min(min(unsent, segmentLimit(tcb, tcb.sndNxt)), room);
-    return sendNext(tcb, length, unsent == length);
+    return sendOne(tcb, length, unsent == length);
   }
   count(CNT_TCP_WIN_PROBE);
   return sendEmpty(tcb, tcb.sndUna.minus(1));

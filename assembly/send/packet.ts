@@ -22,7 +22,7 @@ let packetLimit: u32 = 0;
 let octetLimit: u32 = 0;
 /** Octets of a packet of several segments at most, 0: there are none; and whether checksums are the link's to complete. */
 export let superOctets: u32 = 0;
-let partial: bool = false;
+export let leavesSums: bool = false;
 
 /** Version 4, header of five words, no DSCP, no ECN; then, in the fourth word, don't fragment. */
 const IPV4_START: u32 = 0x0045;
@@ -37,7 +37,7 @@ export function beginBatch(most: u32, octets: u32): void {
   packetLimit = most;
   octetLimit = octets;
   superOctets = min<u32>(setting(SET_GSO), octets);
-  partial = setting(SET_PARTIAL_CHECKSUMS) != 0;
+  leavesSums = setting(SET_PARTIAL_CHECKSUMS) != 0;
 }
 
 export function endBatch(): u32 {
@@ -108,7 +108,7 @@ export function commit(
   const tcp = at + ipHeader(family) + options;
   const pseudoTotal = add(pseudo, bswap<u16>(u16(tcpLength)));
   // Of a packet that is to be cut up nobody could use more.
-  const left = partial || size != 0;
+  const left = leavesSums || size != 0;
   if (left) store<u16>(tcp, u16(pseudoTotal), 16);
   else store<u16>(tcp, u16(finish(add(add(sum(tcp, headerLength), textSum), pseudoTotal))), 16);
   let length: u32;
@@ -190,7 +190,7 @@ export function commitFor(
 
 /** Copy `length` octets of a stream behind a header of even length and return their sum, if anybody wants it. */
 export function copyText(to: usize, stream: Stream, at: Seq, length: u32, unsummed: bool = false): u32 {
-  if (partial || unsummed) {
+  if (leavesSums || unsummed) {
     stream.get(at, to, length);
     return 0;
   }
