@@ -182,13 +182,14 @@ class SansIoEngine implements Engine {
           core.words[entries + 1] = PACKET_MAX;
         } else core.words[entries + taken * 2 + 1] = length;
         core.words[entries + taken * 2] = offset;
-        const mark = segments[next]! | (checksums[next]! << MARK_CHECKSUM_SHIFT);
-        marked |= mark;
-        core.words[marks + taken] = mark;
+        marked |= segments[next]! | checksums[next]!;
         end = Math.min(offset + length, RX_BYTES);
         taken++;
         next++;
       }
+      if (marked !== 0)
+        for (let i = 0, from = next - taken; i < taken; i++)
+          core.words[marks + i] = segments[from + i]! | (checksums[from + i]! << MARK_CHECKSUM_SHIFT);
       core.copy(core.bytes, batch.bytes.subarray(base, base + end), ring);
       core.call.input(taken, micros, marked ? 1 : 0);
       this.manager.drain();
@@ -264,10 +265,11 @@ class SansIoEngine implements Engine {
         batch.segments[i] = mark; // of which the table keeps the lower half
         batch.checksums[i] = mark >> MARK_CHECKSUM_SHIFT;
       }
-    } else {
-      batch.segments.fill(0, 0, made);
-      batch.checksums.fill(0, 0, made);
-    }
+    } else
+      for (let i = 0; i < made; i++) {
+        batch.segments[i] = 0;
+        batch.checksums[i] = 0;
+      }
     batch.count = made;
     batch.used = used;
     return made;

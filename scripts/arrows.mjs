@@ -25,7 +25,7 @@ export const groups = [
     packages: [],
   },
   { name: "link", files: /^bindings\/links\/link\.ts$/, imports: ["base"], packages: [] },
-  { name: "pcap", files: /^bindings\/pcap\//, imports: ["base"], packages: [] },
+  { name: "pcap", files: /^bindings\/pcap\//, imports: foundation, packages: [] },
   { name: "links", files: /^bindings\/links\//, imports: belowLinks, packages: [] },
   { name: "sockets", files: /^bindings\/sockets\//, imports: [...engine, "stack"], packages: [] },
   {

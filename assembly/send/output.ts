@@ -505,11 +505,20 @@ function sendNext(tcb: Tcb, length: u32, last: bool, push: bool = false, size: u
   } else if (tcb.state == SYN_RECEIVED) beginScoreboard(tcb);
   // A record a segment: the link may lose one of them.
   let left = length;
-  for (; size && left > size; left -= size) segmentSent(tcb, size, 0);
-  segmentSent(tcb, left, u32(fin));
+  let text: u32;
+  do {
+    text = size ? min(left, size) : left;
+    left -= text;
+    const taken = text + u32(fin && left == 0);
+    if (isScored(tcb)) {
+      recordSent(tcb, taken);
+      if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += text;
+    }
+    tcb.sndNxt = tcb.sndNxt.plus(taken);
+  } while (left);
   if (length) {
     count(CNT_TCP_ORIG_DATA_SENT, segmentsOf(length, size));
-    if (left < mss) tcb.sndSml = tcb.sndNxt;
+    if (text < mss) tcb.sndSml = tcb.sndNxt;
   }
   if (fin) {
     tcb.finSent = 1;
@@ -530,15 +539,6 @@ function sendOne(tcb: Tcb, length: u32, last: bool): bool {
   if (!sendNext(tcb, length, last)) return false;
   if (starts) startRecoveryTimer(tcb);
   return true;
-}
-
-/** Of what was just sent, the segment at SND.NXT, of `length` octets of text. */
-function segmentSent(tcb: Tcb, length: u32, fin: u32): void {
-  if (isScored(tcb)) {
-    recordSent(tcb, length + fin);
-    if (tcb.caState == CA_RECOVERY && isScored(tcb)) scoreboard(tcb).prrOut += length;
-  }
-  tcb.sndNxt = tcb.sndNxt.plus(length + fin);
 }
 
 /**
