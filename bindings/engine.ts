@@ -202,10 +202,8 @@ class SansIoEngine implements Engine {
     // Without a timer due the clock still moves.
     let fired = manager.wheel.advance(now, due);
     do {
-      core.words.set(
-        fired === due.length ? due : due.subarray(0, fired),
-        core.words[control.CTL_TIMERS >> 2]! >> 2,
-      );
+      // All of it, for a view of a part would be an object: only as many count as have fired.
+      if (fired) core.words.set(due, core.words[control.CTL_TIMERS >> 2]! >> 2);
       core.call.timers(fired, micros);
       manager.drain();
       fired = manager.wheel.advance(now, due);

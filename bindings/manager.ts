@@ -94,6 +94,8 @@ class ListenerHandle implements Listener {
   }
 }
 
+type Holder = ConnectionHandle | ListenerHandle | UdpHandle;
+
 /** What happens once per connection, call or timer: ports, listeners, handles, and the wheel's entries. */
 export class Manager implements UdpKeeper {
   readonly core: Core;
@@ -101,10 +103,10 @@ export class Manager implements UdpKeeper {
   private readonly settings: Settings;
   private readonly addresses: readonly Address[];
   private readonly anyAddress: boolean;
-  /** Whoever holds the connection or listener in a slot. One that nobody holds has no object. */
-  private readonly holders = new Map<number, ConnectionHandle | ListenerHandle | UdpHandle>();
+  /** Whoever holds the connection or listener in each slot. One that nobody holds has no object. */
+  private readonly holders: (Holder | undefined)[] = [];
   /** Holders with events to poll, each once. */
-  private told: (ConnectionHandle | ListenerHandle | UdpHandle)[] = [];
+  private told: Holder[] = [];
   /** Connections that ended in the drain under way and may be forgotten behind it. */
   private readonly ended: ConnectionHandle[] = [];
   private readonly portCounters = new Uint16Array(PORT_COUNTERS);
@@ -140,15 +142,24 @@ export class Manager implements UdpKeeper {
     const flags = words[(at + control.EVENT_FLAGS) >> 2]!;
     if (flags & control.EV_DEADLINE)
       this.wheel.arm(slot, this.core.doubles[(at + control.EVENT_DEADLINE) >> 3]! / 1000);
+    // The most frequent by far, and nobody's business but the wheel's.
+    if (flags === control.EV_DEADLINE) return;
     if (flags & control.EV_FREED) this.wheel.cancel(slot);
-    const holder = this.holders.get(slot);
+    const holder = this.holders[slot];
     if (!holder || holder.generation !== words[(at + control.EVENT_GENERATION) >> 2]) return;
     const news = flags & ~(control.EV_DEADLINE | control.EV_FREED);
     if (news) this.tell(holder, news, words[(at + control.EVENT_ERROR) >> 2]!);
-    if (flags & control.EV_FREED) this.holders.delete(slot);
+    if (flags & control.EV_FREED) this.holders[slot] = undefined;
   }
 
-  private tell(holder: ConnectionHandle | ListenerHandle | UdpHandle, news: number, error: number): void {
+  private hold<T extends Holder>(holder: T): T {
+    // Without gaps, which would make it a table to be searched.
+    while (this.holders.length < holder.slot) this.holders.push(undefined);
+    this.holders[holder.slot] = holder;
+    return holder;
+  }
+
+  private tell(holder: Holder, news: number, error: number): void {
     if (holder.pending === 0) this.told.push(holder);
     holder.pending |= news;
     if (holder instanceof ConnectionHandle && news & FINAL) {
@@ -206,8 +217,7 @@ export class Manager implements UdpKeeper {
         `port ${chosen} is already listened on at ${address ?? "every address"}`,
       );
     if (slot < 0) throw new SynwaveError("ENOMEM", `no memory for a listener on port ${chosen}`);
-    const listener = new ListenerHandle(this, slot, chosen, address, limit);
-    this.holders.set(slot, listener);
+    const listener = this.hold(new ListenerHandle(this, slot, chosen, address, limit));
     if (fastOpen) listener.setOption("fastOpen", fastOpen);
     return listener;
   }
@@ -226,9 +236,7 @@ export class Manager implements UdpKeeper {
         `port ${chosen} is already bound at ${address ?? "every address"}`,
       );
     if (slot < 0) throw new SynwaveError("ENOMEM", `no memory for a UDP socket on port ${chosen}`);
-    const socket = new UdpHandle(this, slot, chosen, address);
-    this.holders.set(slot, socket);
-    return socket;
+    return this.hold(new UdpHandle(this, slot, chosen, address));
   }
 
   /** An ephemeral port that nobody listens on, or is bound to. */
@@ -247,8 +255,7 @@ export class Manager implements UdpKeeper {
     const slot = this.core.call.accept(listener.slot, listener.generation);
     if (slot === result.ERR_AGAIN) return undefined;
     if (slot < 0) throw new SynwaveError("EBADF", `the listener on port ${listener.port} is closed`);
-    const connection = new ConnectionHandle(this, slot);
-    this.holders.set(slot, connection);
+    const connection = this.hold(new ConnectionHandle(this, slot));
     const at = this.core.slot(slot);
     const error = this.core.words[(at + tcb.TCB_ERROR) >> 2]!;
     if (connection.state === "CLOSED") {
@@ -293,9 +300,7 @@ export class Manager implements UdpKeeper {
         "ENOMEM",
         `no memory for a connection to ${options.remoteAddress} port ${remotePort}`,
       );
-    const connection = new ConnectionHandle(this, slot);
-    this.holders.set(slot, connection);
-    return connection;
+    return this.hold(new ConnectionHandle(this, slot));
   }
 
   /** Put the routers to pass behind the addresses in staging; returns how many. */

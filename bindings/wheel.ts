@@ -8,6 +8,16 @@ const BEYOND = LEVELS * WIDTH;
 /** Ticks are split into a part that fits 32-bit operators, the five lower digits, and the rest. */
 const LOW_SPAN = 2 ** (DIGIT * (LEVELS - 1));
 
+// An entry is a record of 32 octets, half a line of the cache: with a million entries each line that is looked at has to
+// come from memory. When it is due, f64; then i32 each: next and previous of its bucket, and its bucket plus one.
+const RECORD = 32;
+const NEXT = 2;
+const PREVIOUS = 3;
+const BUCKET = 4;
+/** Shifts from a slot to its record, in either view. */
+const DOUBLES = 2;
+const INTS = 3;
+
 /**
  * A hierarchical timer wheel over typed arrays: one entry per slot, no object per timer, nothing allocated after
  * construction. Ticks are milliseconds; entries keep their exact, fractional times.
@@ -30,11 +40,9 @@ export class Wheel {
   /** Slots are 0 … capacity - 1. */
   readonly capacity: number;
 
-  readonly #when: Float64Array;
-  readonly #next: Int32Array;
-  readonly #previous: Int32Array;
-  /** Bucket of each slot, -1 when it is not armed. */
-  readonly #bucket: Int16Array;
+  /** The records, at zero until they are first armed: memory that nobody has touched is none yet. */
+  readonly #doubles: Float64Array;
+  readonly #ints: Int32Array;
 
   readonly #head = new Int32Array(BEYOND + 1).fill(-1);
   readonly #tail = new Int32Array(BEYOND + 1).fill(-1);
@@ -63,10 +71,9 @@ export class Wheel {
       throw new SynwaveError("EINVAL", `capacity must be a positive 31-bit integer, not ${capacity}`);
     if (!Number.isFinite(now)) throw new SynwaveError("EINVAL", `now must be a finite number, not ${now}`);
     this.capacity = capacity;
-    this.#when = new Float64Array(capacity).fill(Infinity);
-    this.#next = new Int32Array(capacity);
-    this.#previous = new Int32Array(capacity);
-    this.#bucket = new Int16Array(capacity).fill(-1);
+    const records = new ArrayBuffer(capacity * RECORD);
+    this.#doubles = new Float64Array(records);
+    this.#ints = new Int32Array(records);
     this.#tick = Math.floor(now);
     this.#high = Math.floor(this.#tick / LOW_SPAN);
     this.#low = this.#tick - this.#high * LOW_SPAN;
@@ -90,27 +97,27 @@ export class Wheel {
     this.#check(slot);
     if (!(when < Infinity))
       throw new SynwaveError("EINVAL", `when must be a time in milliseconds, not ${when}`);
-    if (this.#bucket[slot]! >= 0) this.#unlink(slot);
+    if (this.#isLinked(slot)) this.#unlink(slot);
     else this.#size++;
-    this.#when[slot] = when;
+    this.#doubles[slot << DOUBLES] = when;
     this.#link(slot, when);
   }
 
   /** Disarm `slot`; nothing happens when it is not armed. */
   cancel(slot: number): void {
     this.#check(slot);
-    if (this.#bucket[slot]! >= 0) this.#remove(slot);
+    if (this.#isLinked(slot)) this.#remove(slot);
   }
 
   isArmed(slot: number): boolean {
     this.#check(slot);
-    return this.#bucket[slot]! >= 0;
+    return this.#isLinked(slot);
   }
 
   /** Milliseconds; Infinity when `slot` is not armed. */
   when(slot: number): number {
     this.#check(slot);
-    return this.#when[slot]!;
+    return this.#isLinked(slot) ? this.#whenOf(slot) : Infinity;
   }
 
   /** The slot that is due next, -1 when none is armed. */
@@ -122,7 +129,7 @@ export class Wheel {
   /** The time at which the next slot is due, in milliseconds; Infinity when none is armed. */
   earliest(): number {
     const slot = this.peek();
-    return slot < 0 ? Infinity : this.#when[slot]!;
+    return slot < 0 ? Infinity : this.#whenOf(slot);
   }
 
   /**
@@ -151,6 +158,26 @@ export class Wheel {
       this.#moveTo(start);
       if (bucket >= WIDTH) this.#cascade(bucket);
     }
+  }
+
+  #isLinked(slot: number): boolean {
+    return this.#ints[(slot << INTS) + BUCKET] !== 0;
+  }
+
+  #whenOf(slot: number): number {
+    return this.#doubles[slot << DOUBLES]!;
+  }
+
+  #nextOf(slot: number): number {
+    return this.#ints[(slot << INTS) + NEXT]!;
+  }
+
+  #setNext(slot: number, next: number): void {
+    this.#ints[(slot << INTS) + NEXT] = next;
+  }
+
+  #setPrevious(slot: number, previous: number): void {
+    this.#ints[(slot << INTS) + PREVIOUS] = previous;
   }
 
   #check(slot: number): void {
@@ -183,9 +210,9 @@ export class Wheel {
     }
 
     const tail = this.#tail[bucket]!;
-    this.#bucket[slot] = bucket;
-    this.#previous[slot] = tail;
-    this.#next[slot] = -1;
+    this.#ints[(slot << INTS) + BUCKET] = bucket + 1;
+    this.#setPrevious(slot, tail);
+    this.#setNext(slot, -1);
     this.#tail[bucket] = slot;
     if (tail < 0) {
       this.#head[bucket] = slot;
@@ -193,20 +220,21 @@ export class Wheel {
       if (bucket !== BEYOND) this.#occupied[bucket >> 5]! |= 1 << (bucket & 31);
       return;
     }
-    this.#next[tail] = slot;
+    this.#setNext(tail, slot);
     const first = this.#first[bucket]!;
-    if (first >= 0 && when < this.#when[first]!) this.#first[bucket] = slot;
-    if (when < this.#when[tail]! && bucket === (this.#low & (WIDTH - 1))) this.#ordered = false;
+    if (first >= 0 && when < this.#whenOf(first)) this.#first[bucket] = slot;
+    if (when < this.#whenOf(tail) && bucket === (this.#low & (WIDTH - 1))) this.#ordered = false;
   }
 
   #unlink(slot: number): void {
-    const bucket = this.#bucket[slot]!;
-    const next = this.#next[slot]!;
-    const previous = this.#previous[slot]!;
+    const at = slot << INTS;
+    const bucket = this.#ints[at + BUCKET]! - 1;
+    const next = this.#ints[at + NEXT]!;
+    const previous = this.#ints[at + PREVIOUS]!;
     if (previous < 0) this.#head[bucket] = next;
-    else this.#next[previous] = next;
+    else this.#setNext(previous, next);
     if (next < 0) this.#tail[bucket] = previous;
-    else this.#previous[next] = previous;
+    else this.#setPrevious(next, previous);
     if (this.#first[bucket] === slot) this.#first[bucket] = -1;
     if (this.#head[bucket]! < 0) this.#emptied(bucket);
   }
@@ -218,8 +246,7 @@ export class Wheel {
 
   #remove(slot: number): void {
     this.#unlink(slot);
-    this.#bucket[slot] = -1;
-    this.#when[slot] = Infinity;
+    this.#ints[(slot << INTS) + BUCKET] = 0;
     this.#size--;
   }
 
@@ -237,9 +264,9 @@ export class Wheel {
     if (first >= 0) return first;
     first = this.#head[bucket]!;
     this.#inspected++;
-    for (let slot = this.#next[first]!; slot >= 0; slot = this.#next[slot]!) {
+    for (let slot = this.#nextOf(first); slot >= 0; slot = this.#nextOf(slot)) {
       this.#inspected++;
-      if (this.#when[slot]! < this.#when[first]!) first = slot;
+      if (this.#whenOf(slot) < this.#whenOf(first)) first = slot;
     }
     this.#first[bucket] = first;
     return first;
@@ -248,7 +275,7 @@ export class Wheel {
   /** The first tick of a bucket. */
   #startOf(bucket: number): number {
     // Nothing precedes the entries beyond the levels, so the wheel may go straight to the first of them.
-    if (bucket === BEYOND) return Math.floor(this.#when[this.#firstOf(BEYOND)]!);
+    if (bucket === BEYOND) return Math.floor(this.#whenOf(this.#firstOf(BEYOND)));
     const level = bucket >> DIGIT;
     const digit = bucket & (WIDTH - 1);
     if (level === LEVELS - 1) return (Math.floor(this.#high / WIDTH) * WIDTH + digit) * LOW_SPAN;
@@ -264,9 +291,9 @@ export class Wheel {
     this.#tail[bucket] = -1;
     this.#emptied(bucket);
     while (slot >= 0) {
-      const next = this.#next[slot]!;
+      const next = this.#nextOf(slot);
       this.#inspected++;
-      this.#link(slot, this.#when[slot]!);
+      this.#link(slot, this.#whenOf(slot));
       slot = next;
     }
   }
@@ -276,12 +303,12 @@ export class Wheel {
     const bucket = this.#low & (WIDTH - 1);
     if (this.#head[bucket]! < 0) return count;
     if (!this.#ordered) {
-      if (this.#when[this.#firstOf(bucket)]! > now) return count;
+      if (this.#whenOf(this.#firstOf(bucket)) > now) return count;
       this.#sort(bucket);
     }
     let slot = this.#head[bucket]!;
-    while (slot >= 0 && count < due.length && this.#when[slot]! <= now) {
-      const next = this.#next[slot]!;
+    while (slot >= 0 && count < due.length && this.#whenOf(slot) <= now) {
+      const next = this.#nextOf(slot);
       due[count++] = slot;
       this.#remove(slot);
       slot = next;
@@ -292,20 +319,19 @@ export class Wheel {
 
   /** Order a bucket by time: a stable merge sort of its list, linear when it is in order already. */
   #sort(bucket: number): void {
-    const next = this.#next;
-    const when = this.#when;
     const runs = this.#runs.fill(-1);
     let slot = this.#head[bucket]!;
     while (slot >= 0) {
       let run = slot;
       let end = slot;
       this.#inspected++;
-      while (next[end]! >= 0 && when[next[end]!]! >= when[end]!) {
-        end = next[end]!;
+      slot = this.#nextOf(end);
+      while (slot >= 0 && this.#whenOf(slot) >= this.#whenOf(end)) {
+        end = slot;
+        slot = this.#nextOf(end);
         this.#inspected++;
       }
-      slot = next[end]!;
-      next[end] = -1;
+      this.#setNext(end, -1);
       let i = 0;
       for (; runs[i]! >= 0; i++) {
         run = this.#merge(runs[i]!, run);
@@ -319,8 +345,8 @@ export class Wheel {
     this.#head[bucket] = sorted;
     this.#first[bucket] = sorted;
     let previous = -1;
-    for (let at = sorted; at >= 0; at = next[at]!) {
-      this.#previous[at] = previous;
+    for (let at = sorted; at >= 0; at = this.#nextOf(at)) {
+      this.#setPrevious(at, previous);
       previous = at;
     }
     this.#tail[bucket] = previous;
@@ -329,27 +355,25 @@ export class Wheel {
 
   /** Merge two lists that end in -1; of equal times, `a`'s come first. Returns the head. */
   #merge(a: number, b: number): number {
-    const next = this.#next;
-    const when = this.#when;
     let head = -1;
     let tail = -1;
     while (a >= 0 && b >= 0) {
       this.#inspected++;
       let taken: number;
-      if (when[b]! < when[a]!) {
+      if (this.#whenOf(b) < this.#whenOf(a)) {
         taken = b;
-        b = next[b]!;
+        b = this.#nextOf(b);
       } else {
         taken = a;
-        a = next[a]!;
+        a = this.#nextOf(a);
       }
       if (tail < 0) head = taken;
-      else next[tail] = taken;
+      else this.#setNext(tail, taken);
       tail = taken;
     }
     const rest = a >= 0 ? a : b;
     if (tail < 0) return rest;
-    next[tail] = rest;
+    this.#setNext(tail, rest);
     return head;
   }
 }
