@@ -14,11 +14,8 @@ function digest(key: usize, words: u32): u32 {
   let v1 = k1 ^ (((<u64>0x646f7261) << 32) | 0x6e646f6d);
   let v2 = k0 ^ (((<u64>0x6c796765) << 32) | 0x6e657261);
   let v3 = k1 ^ (((<u64>0x74656462) << 32) | 0x79746573);
-  for (let i: u32 = 0; i < words + 3; i++) {
-    // A finishing round is a round that takes in the word 0, after the mark on v2.
-    let word: u64 = 0;
-    if (i < words) word = load<u64>(MESSAGE + ((<usize>i) << 3));
-    else if (i == words) v2 ^= 0xff;
+  for (let i: u32 = 0; i < words; i++) {
+    const word = load<u64>(MESSAGE + ((<usize>i) << 3));
     v3 ^= word;
     v0 += v1;
     v2 += v3;
@@ -31,6 +28,19 @@ function digest(key: usize, words: u32): u32 {
     v3 = rotl(v3, 21) ^ v0;
     v2 = rotl(v2, 32);
     v0 ^= word;
+  }
+  v2 ^= 0xff;
+  for (let i = 0; i < 3; i++) {
+    v0 += v1;
+    v2 += v3;
+    v1 = rotl(v1, 13) ^ v0;
+    v3 = rotl(v3, 16) ^ v2;
+    v0 = rotl(v0, 32);
+    v2 += v1;
+    v0 += v3;
+    v1 = rotl(v1, 17) ^ v2;
+    v3 = rotl(v3, 21) ^ v0;
+    v2 = rotl(v2, 32);
   }
   const hash = v0 ^ v1 ^ v2 ^ v3;
   return <u32>(hash ^ (hash >> 32));
