@@ -9,6 +9,8 @@ import { median, uncertainty } from "./statistics.mjs";
  * @property {"shared" | "unshared"} memory kind of linear memory
  * @property {number} count operations in one `run`
  * @property {string} [reference] routine of the C reference it is compared with
+ * @property {{ name: string, sample: (time: number) => Promise<number> }} [beside] what else it is compared with:
+ *   nanoseconds of processor time per operation, in about `time` ms
  * @property {number} [limit] most it may take, as a multiple of the reference
  * @property {() => void} check throws when the result is wrong
  * @property {() => void} run
@@ -64,17 +66,29 @@ async function sample({ run, prepare, count }, time) {
   return (bench.tasks[0].result.latency.p50 * 1e6) / count;
 }
 
+/** What a benchmark is compared with: a routine in C, or something else that can be timed. */
+function besideOf({ reference, beside }) {
+  if (beside) return beside;
+  return reference && { name: reference, sample: (time) => runFloor(reference, time) };
+}
+
+/** Another benchmark, to be compared with: the same in other circumstances. */
+export const asReference = (name, benchmark) => ({ name, sample: (time) => sample(benchmark, time) });
+
 /** One benchmark between two runs of its reference: the nanoseconds of each. */
 async function sampleBeside(benchmark, time) {
-  if (benchmark.reference === undefined) return { ns: await sample(benchmark, time) };
-  const before = await runFloor(benchmark.reference, time / 2);
+  const beside = besideOf(benchmark);
+  if (beside === undefined) return { ns: await sample(benchmark, time) };
+  const before = await beside.sample(time / 2);
   const ns = await sample(benchmark, time);
-  const after = await runFloor(benchmark.reference, time / 2);
+  const after = await beside.sample(time / 2);
   const referenceNs = (before + after) / 2;
   return { ns, referenceNs, ratio: ns / referenceNs };
 }
 
-function row({ name, memory, reference, limit }, samples) {
+function row({ limit, ...benchmark }, samples) {
+  const { name, memory } = benchmark;
+  const reference = besideOf(benchmark)?.name;
   const of = (key) => samples.map((each) => each[key]);
   const row = { name, memory, ns: median(of("ns")), samples };
   if (reference === undefined) return row;

@@ -1,9 +1,18 @@
 // What is done once per segment or connection, each by itself.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { createMD5 } from "hash-wasm";
+import SparkMD5 from "spark-md5";
+import { asReference } from "./measure.mjs";
 import { loadProbe } from "./probe.mjs";
+import { timers } from "./timers.mjs";
 
 const LENGTH = 1460;
+/** What an initial sequence number is made of. */
+const SHORT = 28;
+/** Packets of one batch, each of a connection of its own. */
+const BATCH = 64;
+const PAGES = 64;
 /** As in the C reference. So many that reading the clock, which counts whole microseconds, is nothing beside them. */
 const TIMES = 20000;
 /** Addresses well above what the probe keeps for itself. */
@@ -24,7 +33,108 @@ function plainSum(bytes) {
 
 /** @returns {Promise<import("./measure.mjs").Benchmark[]>} */
 export async function micro() {
-  return [...(await primitives("shared")), ...(await primitives("unshared"))];
+  return [
+    ...(await primitives("shared")),
+    ...(await primitives("unshared")),
+    ...(await segments("shared")),
+    ...(await segments("unshared")),
+    ...(await comparisons()),
+    ...(await timers()),
+  ];
+}
+
+/** What is done for a segment apart from its connection. */
+async function segments(memory) {
+  const { exports } = await loadProbe(memory === "shared", PAGES);
+  exports.probe_segmentsInit(PAGES * 65536);
+  exports.probe_setNow(1e6);
+  const batch = { memory, count: TIMES };
+  const batches = Math.ceil(TIMES / BATCH);
+  return [
+    {
+      ...batch,
+      count: batches * BATCH,
+      name: "segment of 40 octets parsed, verified, looked up",
+      reference: "md5Block",
+      limit: 0.6,
+      check: () => assert.equal(exports.probe_repeatArrivals(3), 3 * BATCH),
+      run: () => exports.probe_repeatArrivals(batches),
+    },
+    {
+      ...batch,
+      name: "of that: looked up",
+      check: () => assert.equal(exports.probe_repeatLookup(3), 3),
+      run: () => exports.probe_repeatLookup(TIMES),
+    },
+    {
+      ...batch,
+      count: batches * BATCH,
+      name: "headers of 40 octets written",
+      check: () => assert.equal(exports.probe_repeatSerialize(1), BATCH),
+      run: () => exports.probe_repeatSerialize(batches),
+    },
+    {
+      ...batch,
+      name: "SYN cookie, IPv4",
+      check: () => assert.notEqual(exports.probe_repeatCookie(1), exports.probe_repeatCookie(2)),
+      run: () => exports.probe_repeatCookie(TIMES),
+    },
+    {
+      ...batch,
+      name: "run behind a hole inserted, up to 16",
+      check: () => assert.equal(exports.probe_repeatInsert(16), 16),
+      run: () => exports.probe_repeatInsert(TIMES),
+    },
+  ];
+}
+
+/** What others make of the same octets, each called from JavaScript. */
+async function comparisons() {
+  const { exports, bytes } = await loadProbe(true);
+  for (let i = 0; i < LENGTH; i++) bytes[TEXT + i] = i * 7 + (i >> 8);
+  const text = new Uint8Array(bytes.slice(TEXT, TEXT + LENGTH));
+  const short = text.slice(0, SHORT);
+  const hasher = await createMD5();
+  const expected = createHash("md5").update(short).digest("hex");
+  const others = {
+    "spark-md5": () => SparkMD5.ArrayBuffer.hash(short.buffer),
+    "hash-wasm": () => hasher.init().update(short).digest(),
+    "node:crypto": () => createHash("md5").update(short).digest("hex"),
+  };
+  const repeat = (call) => ({
+    count: TIMES,
+    run() {
+      for (let i = 0; i < TIMES; i++) call();
+    },
+  });
+  const md5 = {
+    ...repeat(() => exports.probe_md5(STATE, TEXT, SHORT)),
+    name: `MD5 of ${SHORT} octets`,
+    memory: "shared",
+    limit: 1,
+  };
+  return [
+    ...Object.entries(others).map(([name, other]) => ({
+      ...md5,
+      beside: asReference(name, repeat(other)),
+      check() {
+        assert.equal(other(), expected);
+        md5.run();
+        assert.equal(Buffer.from(bytes.slice(STATE, STATE + 16)).toString("hex"), expected);
+      },
+    })),
+    {
+      ...repeat(() => exports.probe_sum(TEXT, LENGTH)),
+      name: "checksum, 1460 octets, a call each",
+      memory: "shared",
+      limit: 1,
+      beside: asReference(
+        "plain JavaScript",
+        repeat(() => plainSum(text)),
+      ),
+      check: () => assert.equal(exports.probe_sum(TEXT, LENGTH), plainSum(text)),
+    },
+  ];
 }
 
 async function primitives(memory) {
@@ -40,7 +150,7 @@ async function primitives(memory) {
       ...common,
       name: "checksum, 1460 octets",
       reference: "checksum",
-      limit: 1.5,
+      limit: 1.2,
       check: () => assert.equal(exports.probe_sum(TEXT, LENGTH), expected),
       run: () => exports.probe_repeatSum(TIMES, TEXT, LENGTH),
     },
@@ -48,6 +158,7 @@ async function primitives(memory) {
       ...common,
       name: "copy and checksum, 1460 octets",
       reference: "copyChecksum",
+      limit: 1.5,
       check() {
         bytes.fill(0, COPY, COPY + LENGTH);
         assert.equal(exports.probe_copySum(COPY, TEXT, LENGTH), expected);
@@ -70,7 +181,7 @@ async function primitives(memory) {
       ...common,
       name: "MD5 block",
       reference: "md5Block",
-      limit: 2,
+      limit: 1.5,
       check() {
         exports.probe_md5(STATE, TEXT, LENGTH);
         assert.equal(digest(), createHash("md5").update(text).digest("hex"));

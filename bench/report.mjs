@@ -32,35 +32,43 @@ function commit() {
   }
 }
 
-const heads = ["", "", "measured", "reference", "ratio", "±", "limit", ""];
+const heads = ["", "memory", "measured", "beside", "", "ratio", "±", "limit", ""];
 /** Columns of words; the others are figures. */
-const words = new Set([0, 1, 7]);
+const words = new Set([0, 1, 4, 8]);
 
-const nanoseconds = (ns) => `${ns.toFixed(1)} ns`;
 const gigabits = (rate) => `${rate.toFixed(2)} Gbit/s`;
-const kibibytes = (octets) => `${(octets / 1024).toFixed(0)} KiB`;
-
-/** A row of rates beside a reference's. */
-function rateCells({ name, memory, rate, referenceRate, share, least, met }) {
-  const limit = least === undefined ? "" : `≥ ${least.toFixed(1)}`;
-  return [name, memory, gigabits(rate), gigabits(referenceRate), share.toFixed(2), "", limit, verdict(met)];
-}
-
 const verdict = (met) => (met === undefined ? "" : met ? "met" : "NOT MET");
 
-/** A row of times beside C's, or of octets that were left over. */
-function cells(row) {
+/** A row of rates beside a reference's. */
+function rateCells({ name, memory, rate, reference, referenceRate, share, least, met }) {
+  const limit = least === undefined ? "" : `≥ ${least.toFixed(1)}`;
+  const rates = [gigabits(rate), gigabits(referenceRate), reference ?? ""];
+  return [name, memory, ...rates, share.toFixed(2), "", limit, verdict(met)];
+}
+
+const duration = (ns) => (ns < 100_000 ? `${ns.toFixed(1)} ns` : `${(ns / 1e6).toFixed(2)} ms`);
+const octetsOf = (octets) =>
+  octets < 10_240
+    ? `${octets} octets`
+    : octets < 2 ** 27
+      ? `${(octets / 1024).toFixed(0)} KiB`
+      : `${(octets / 2 ** 20).toFixed(0)} MiB`;
+
+/** A row of times, by themselves or beside another's; of octets; or of how many times something happened. */
+export function cells(row) {
   if (row.rate !== undefined) return rateCells(row);
-  const { name, memory, ns, referenceNs, ratio, error, octets, limit, met } = row;
-  const atMost = limit === undefined ? "" : `≤ ${octets === undefined ? limit.toFixed(1) : kibibytes(limit)}`;
+  const { name, memory, ns, reference, referenceNs, ratio, error, octets, times, limit, met } = row;
+  const figure = (value) =>
+    octets === undefined ? value.toFixed(ratio === undefined ? 0 : 2) : octetsOf(value);
   return [
     name,
     memory,
-    octets === undefined ? nanoseconds(ns) : kibibytes(octets),
-    referenceNs === undefined ? "" : nanoseconds(referenceNs),
+    times !== undefined ? times.toFixed(2) : octets === undefined ? duration(ns) : octetsOf(octets),
+    referenceNs === undefined ? "" : duration(referenceNs),
+    reference ?? "",
     ratio?.toFixed(2) ?? "",
     error?.toFixed(2) ?? "",
-    atMost,
+    limit === undefined ? "" : `≤ ${figure(limit)}`,
     verdict(met),
   ];
 }
@@ -74,4 +82,12 @@ export function table(rows) {
       .join("  ")
       .trimEnd();
   return [heads, ...lines].map(line).join("\n");
+}
+
+/** The same as a table of Markdown's. */
+export function markdown(rows) {
+  const line = (row) => `| ${row.join(" | ")} |`;
+  return [heads, heads.map((_, i) => (words.has(i) ? "---" : "--:")), ...rows.map(cells)]
+    .map(line)
+    .join("\n");
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { countCollections } from "../../bench/collections.mjs";
 import { uncertainty } from "../../bench/statistics.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -20,6 +21,7 @@ interface Row {
   memory: string;
   ns?: number;
   octets?: number;
+  times?: number;
   reference?: string;
   referenceNs?: number;
   ratio?: number;
@@ -45,17 +47,22 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("a run without groups has all of them, and prints each row once", () => {
-  expect(Object.keys(report.groups)).toEqual(["micro", "attack", "bulk", "memory"]);
+  expect(Object.keys(report.groups)).toEqual([
+    ...["micro", "attack", "bulk", "churn", "idle", "flood", "latency", "collections", "memory"],
+  ]);
   for (const { rows } of Object.values(report.groups))
-    for (const { name, memory } of rows)
+    for (const { name, memory, reference = "" } of rows)
       expect(
-        printed.split("\n").filter((line) => line.startsWith(name) && line.includes(` ${memory} `)),
+        printed
+          .split("\n")
+          .filter((line) => line.startsWith(`${name} `) && line.includes(memory && ` ${memory} `))
+          .filter((line) => line.includes(` ${reference}`)),
       ).toHaveLength(1);
 });
 
 test("every row has a figure, and every figure with a reference a ratio", () => {
   for (const row of Object.values(report.groups).flatMap(({ rows }) => rows)) {
-    expect(Number.isFinite(row.ns ?? row.octets), row.name).toBe(true);
+    expect(Number.isFinite(row.ns ?? row.octets ?? row.times), row.name).toBe(true);
     if (row.ns !== undefined) expect(row.ns).toBeGreaterThan(0);
     if (row.reference !== undefined) {
       expect(row.ratio).toBeCloseTo(row.ns! / row.referenceNs!, 6);
@@ -66,18 +73,21 @@ test("every row has a figure, and every figure with a reference a ratio", () => 
 });
 
 test("what is required has its limit, for both kinds of memory", () => {
+  const linux = process.getuid?.() === 0 ? ["shared", "unshared"] : [];
   const limits = Object.values(report.groups)
     .flatMap(({ rows }) => rows)
     .filter(({ ratio, limit }) => ratio !== undefined && limit !== undefined)
-    .map(({ reference, memory, limit }) => `${reference} ${memory} ${limit}`);
-  expect(limits.sort()).toEqual([
-    "checksum shared 1.5",
-    "checksum unshared 1.5",
-    "md5Block shared 2",
-    "md5Block unshared 2",
-    "segment shared 3",
-    "segment unshared 3",
-  ]);
+    .map(({ reference, memory, limit }) => `${reference} ${memory} ${limit!.toFixed(2)}`);
+  const both = (text: string) => [text.replace("#", "shared"), text.replace("#", "unshared")];
+  expect(limits.sort()).toEqual(
+    [
+      ...linux.map((memory) => `Linux over veth ${memory} 0.33`),
+      ...["checksum # 1.20", "copyChecksum # 1.50", "segment # 3.00"].flatMap(both),
+      ...["md5Block # 0.60", "md5Block # 1.50", "md5Block # 8.00"].flatMap(both),
+      ...["hash-wasm", "node:crypto", "plain JavaScript", "spark-md5"].map((name) => `${name} shared 1.00`),
+      ...["of 1,000 shared 1.50", "ten timers shared 1.10"],
+    ].sort(),
+  );
 });
 
 test("the report names the machine, Node and the compiler", () => {
@@ -90,6 +100,17 @@ test("the report names the machine, Node and the compiler", () => {
 
 test("a group that does not exist is named, with exit code 2", async () => {
   await expect(run("macro")).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('"macro"') });
+});
+
+test("collections are counted between the forced ones, by kind", () => {
+  const line = (text: string) => `[1:0x2]       58 ms: ${text} 4.7 (4.8) -> 4.3 (5.8) MB, 0.8 / 0.0 ms`;
+  const forced = `${line("Mark-Compact")} testing; GC in old space requested`;
+  const [young, old] = [line("Scavenge"), `${line("Mark-Compact")} finalize incremental marking`];
+  expect(countCollections([young, forced, young, young, old, forced, young].join("\n"))).toEqual({
+    major: 1,
+    minor: 2,
+  });
+  expect(() => countCollections([young, forced].join("\n"))).toThrow("where the transfer began");
 });
 
 test("the uncertainty of a median falls with agreement and with the number of rounds", () => {

@@ -12,5 +12,6 @@ export * from "./reassembly";
 export * from "./repeat";
 export * from "./rtt";
 export * from "./scoreboard";
+export * from "./segments";
 export * from "./seq";
 export * from "./stream";

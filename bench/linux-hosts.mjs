@@ -1,0 +1,112 @@
+// Two hosts whose TCP is Linux's, with a cable between them: network namespaces and a veth pair, for as long as it takes.
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { root } from "../scripts/files.mjs";
+
+const execute = promisify(execFile);
+const program = join(root, "build", "linux-pair");
+const SERVER = "10.99.0.1";
+const CLIENT = "10.99.0.2";
+const PORT = 5000;
+/** So many that the ports of connections in TIME-WAIT run out at none of them. */
+const PORTS = 64;
+const MOST_SECONDS = 60;
+
+/** Why there can be none here; undefined when there can. */
+export function whyNoHosts() {
+  if (process.platform !== "linux") return "not on Linux";
+  if (process.getuid() !== 0) return "not root, who may make network namespaces";
+  try {
+    execFileSync("ip", ["-V"], { stdio: "ignore" });
+  } catch {
+    return "no iproute2";
+  }
+  return undefined;
+}
+
+export class LinuxHosts {
+  #names;
+  #server;
+  #lines;
+
+  static async start() {
+    mkdirSync(join(root, "build"), { recursive: true });
+    await execute("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, "bench/linux-pair.c"], { cwd: root });
+    const hosts = new LinuxHosts();
+    hosts.#names = ["server", "client"].map((side) => `synwave-${process.pid}-${side}`);
+    try {
+      await hosts.#wire();
+      await hosts.#serve();
+    } catch (error) {
+      await hosts.stop();
+      throw error;
+    }
+    return hosts;
+  }
+
+  async #wire() {
+    const [server, client] = this.#names;
+    const ip = (...words) => execute("ip", words);
+    for (const name of this.#names) await ip("netns", "add", name);
+    await ip("link", "add", "v0", "netns", server, "type", "veth", "peer", "name", "v0", "netns", client);
+    for (const [name, address] of [
+      [server, SERVER],
+      [client, CLIENT],
+    ]) {
+      await ip("-n", name, "link", "set", "lo", "up");
+      await ip("-n", name, "address", "add", `${address}/24`, "dev", "v0");
+      await ip("-n", name, "link", "set", "v0", "up");
+    }
+  }
+
+  #spawn(side, words) {
+    return ["ip", ["netns", "exec", this.#names[side], program, ...words.map(String)]];
+  }
+
+  async #serve() {
+    const server = spawn(...this.#spawn(0, ["serve", PORT, PORTS]), { stdio: ["pipe", "pipe", "inherit"] });
+    this.#server = server;
+    this.#lines = createInterface({ input: server.stdout })[Symbol.asyncIterator]();
+    const { value } = await this.#lines.next();
+    if (value !== "ready") throw new Error("Linux's server does not listen");
+  }
+
+  /** Nanoseconds of processor time the server has used. */
+  async #used() {
+    this.#server.stdin.write("\n");
+    return Number((await this.#lines.next()).value);
+  }
+
+  async #client(...words) {
+    const before = await this.#used();
+    const { stdout } = await execute(...this.#spawn(1, words), {
+      timeout: MOST_SECONDS * 1000,
+      maxBuffer: 2 ** 26,
+    });
+    const [own, ...times] = stdout.trim().split(" ").map(Number);
+    return { ns: own + (await this.#used()) - before, times };
+  }
+
+  /** Nanoseconds of processor time, both ends together, for each of `count` connections, `atOnce` at a time. */
+  async connect(count, atOnce) {
+    return (await this.#client("connect", SERVER, PORT, PORTS, count, atOnce)).ns / count;
+  }
+
+  /** One octet there and back: nanoseconds of processor time each, and of real time in ascending order. */
+  async ping(count) {
+    const { ns, times } = await this.#client("ping", SERVER, PORT, count);
+    return { ns: ns / count, times };
+  }
+
+  async stop() {
+    if (this.#server && this.#server.exitCode === null) {
+      const ended = new Promise((resolve) => this.#server.once("exit", resolve));
+      this.#server.stdin.end();
+      await ended;
+    }
+    for (const name of this.#names) await execute("ip", ["netns", "del", name]).catch(() => {});
+  }
+}
