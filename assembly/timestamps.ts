@@ -76,6 +76,13 @@ export function isEchoOlder(tcb: Tcb, at: f64): bool {
   return Seq.of(segment.tsEcho) < Seq.of(u32(u64(at / MILLISECOND)) + tcb.tsOffset);
 }
 
+/** Whether the SYN,ACK in `segment` echoes what no SYN of ours can have said: it is not for this connection (as in Linux). */
+export function isEchoForeign(tcb: Tcb): bool {
+  if (!tcb.tsOk || !segment.hasTimestamp || segment.tsEcho == 0) return false;
+  const age = clock() + tcb.tsOffset - segment.tsEcho;
+  return age > clock() - u32(u64(tcb.unackedSince / MILLISECOND));
+}
+
 /**
  * Round trip in microseconds that the echo in `segment` tells; 0 when it tells none. An ACK with a D-SACK answers what came
  * again, but echoes what came first, whose own ACK may have been lost long since.

@@ -113,6 +113,7 @@ export const COUNTERS = {
   TCPDSACKUndo: address.CNT_TCP_DSACK_UNDO,
   TCPLossUndo: address.CNT_TCP_LOSS_UNDO,
   TCPSpuriousRTOs: address.CNT_TCP_SPURIOUS_RTOS,
+  PAWSActive: address.CNT_PAWS_ACTIVE,
   PAWSEstab: address.CNT_PAWS_ESTAB,
   TCPAbortOnMemory: address.CNT_TCP_ABORT_ON_MEMORY,
   TCPTimeWaitOverflow: address.CNT_TCP_TIME_WAIT_OVERFLOW,

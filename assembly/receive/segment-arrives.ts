@@ -33,6 +33,7 @@ import {
   CNT_ESTAB_RESETS,
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
+  CNT_PAWS_ACTIVE,
   CNT_PAWS_ESTAB,
   CNT_TCP_ABORT_ON_DATA,
   CNT_TCP_ACK_SKIPPED_CHALLENGE,
@@ -55,7 +56,7 @@ import {
 import { cameByRoute, takeRoute } from "../source-route.ts";
 import { FAST_OPEN, SYN_PLAIN, Tcb } from "../tcb.ts";
 import { NEVER, now, SECOND } from "../time.ts";
-import { isOutdated, takeTimestamp } from "../timestamps.ts";
+import { isEchoForeign, isOutdated, takeTimestamp } from "../timestamps.ts";
 import { urgentArrives } from "../urgent.ts";
 import { takeUserTimeout } from "../user-timeout.ts";
 import { checkAckField, finAcknowledged } from "./acknowledgments.ts";
@@ -111,6 +112,11 @@ function synSent(tcb: Tcb): bool {
     return DROP;
   }
   if (!segment.has(SYN)) return DROP;
+  if (acks && isEchoForeign(tcb)) {
+    count(CNT_PAWS_ACTIVE);
+    resetAck();
+    return DROP;
+  }
   takeSyn(tcb);
   tcb.sndWl1 = segment.seq;
   tcb.sndWl2 = segment.ack;

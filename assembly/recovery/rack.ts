@@ -35,7 +35,7 @@ import { endFrto, frtoScored } from "./frto.ts";
 import { CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY } from "./newreno.ts";
 import { beginReduction, reduce } from "./prr.ts";
 import { beginSample, endSample, Rate, rateSent, sampleSegment } from "./rate.ts";
-import { EVER_RESENT, LOST, NONE, pipe, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
+import { BEHIND_RESENT, EVER_RESENT, LOST, NONE, pipe, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
 import {
   allCameTwice,
   cameTwiceThere,
@@ -85,7 +85,7 @@ function advance(tcb: Tcb, board: Scoreboard, record: Sent): void {
   if (sentAfter(record.sentAt, record.end, board.rackSentAt, board.rackEnd)) {
     board.rackSentAt = record.sentAt;
     board.rackEnd = record.end;
-    board.rackResent = u8(record.has(RESENT));
+    board.rackResent = u8(record.has(RESENT | BEHIND_RESENT));
   }
 }
 

@@ -28,6 +28,8 @@ export const RESENT: u32 = 4;
 export const EVER_RESENT: u32 = 8;
 /** It was sent while the application had nothing more to send. Written by rate.ts. */
 export const APP_LIMITED: u32 = 16;
+/** What stands before it in the order of sending was sent again within the same microsecond. */
+export const BEHIND_RESENT: u32 = 32;
 
 /** Sent.linked. */
 const IN_FLIGHT: u32 = 1;
@@ -121,7 +123,7 @@ export class Scoreboard {
   tlpResent: u8;
   /** Whether anything has arrived yet that RACK goes by. Written by rack.ts. */
   rackKnown: u8;
-  /** Whether what arrived last, by the time of sending, had been sent again. */
+  /** Whether what arrived last, by the time of sending, had been sent again, or right behind what was. */
   rackResent: u8;
 
   // Proportional rate reduction, RFC 6937 §3. Written by prr.ts.
@@ -163,10 +165,16 @@ export class Scoreboard {
     record.start = start;
     record.end = end;
     record.sentAt = now;
-    record.flags = 0;
+    record.flags = this.resentJustNow ? BEHIND_RESENT : 0;
     this.link(this.next, record);
     this.next++;
     return true;
+  }
+
+  private get resentJustNow(): bool {
+    if (this.newest == NONE) return false;
+    const before = this.sent(this.newest);
+    return before.has(RESENT | BEHIND_RESENT) && before.sentAt == now;
   }
 
   /** Give up the oldest record. */

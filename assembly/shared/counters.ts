@@ -105,6 +105,7 @@ export const CNT_UDP_IN_CSUM_ERRORS = 2416;
 export const CNT_PAWS_ESTAB = 2424;
 export const CNT_TCP_DSACK_OLD_SENT = 2432;
 export const CNT_TCP_DSACK_OFO_SENT = 2440;
+export const CNT_PAWS_ACTIVE = 2448;
 export const CNT_TCP_TIME_WAIT_OVERFLOW = 2496;
 export const CNT_TCP_ABORT_ON_MEMORY = 2504;
 export const CNT_TCP_DSACK_RECV = 2512;

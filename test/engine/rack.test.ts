@@ -120,6 +120,17 @@ describe("RACK", () => {
     expect(connection.info().totalRetrans).toBe(1);
   });
 
+  it("what was sent again is lost again when a segment that left right behind it has arrived", async () => {
+    // No time passes here either.
+    const { sent, ack, connection } = await flight(40);
+    sent();
+    ack(1, [2, 8]);
+    expect(sent()).toEqual([1, 11, 12]);
+    ack(1, [2, 8], [12, 12]);
+    expect(sent()[0]).toBe(1);
+    expect(connection.info().totalRetrans).toBeGreaterThan(1);
+  });
+
   it("[8985-3] [8985-4] [8985-7] where reordering was seen waits a quarter of the least round trip", async () => {
     const { sent, ack, peer, connection, engine } = await tenInFlight(0);
     // Segment 1 was late, not lost.

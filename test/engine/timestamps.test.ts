@@ -51,6 +51,34 @@ describe("timestamps", () => {
     expect(connection.info().options & 1).toBe(1);
   });
 
+  it("refuse a SYN,ACK that echoes what no SYN said, and go on with the one that is meant", async () => {
+    const engine = await makeEngine();
+    const connection = engine.connect({ remoteAddress: "192.0.2.2", remotePort: 80, localPort: 40_000 });
+    const peer = new Peer(engine, { enginePort: 40_000, peerPort: 80 });
+    const [said] = peer.expect({ flags: "S" }).options.ts!;
+    peer.wait(1000);
+    const [again] = peer.expect({ flags: "S" }).options.ts!;
+    const synAck = (echo: number) =>
+      peer.send({ flags: "SA", ack: 1, options: { mss: 1460, ts: [77, echo >>> 0] } });
+    for (const echo of [said - 1, again + 1, said + 2 ** 31]) {
+      synAck(echo);
+      expect(peer.take().map(({ flags, seq }) => [flags, seq])).toEqual([["R", 1]]);
+      expect(connection.state).toBe("SYN-SENT");
+    }
+    expect(engine.counters().PAWSActive).toBe(3);
+    synAck(said);
+    expect(connection.state).toBe("ESTABLISHED");
+  });
+
+  it("take a SYN,ACK that echoes nothing, as some say who have rewritten it", async () => {
+    const engine = await makeEngine();
+    const connection = engine.connect({ remoteAddress: "192.0.2.2", remotePort: 80, localPort: 40_000 });
+    const peer = new Peer(engine, { enginePort: 40_000, peerPort: 80 });
+    peer.expect({ flags: "S" });
+    peer.send({ flags: "SA", ack: 1, options: { mss: 1460, ts: [77, 0] } });
+    expect(connection.state).toBe("ESTABLISHED");
+  });
+
   it("[7323-10] are left out when the peer has none, and when they are switched off", async () => {
     const { peer, connection } = await connected();
     connection.write(randomOctets(10, 1));
