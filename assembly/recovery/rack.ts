@@ -35,7 +35,18 @@ import { endFrto, frtoScored } from "./frto.ts";
 import { CA_CWR, CA_DISORDER, CA_LOSS, CA_OPEN, CA_RECOVERY } from "./newreno.ts";
 import { beginReduction, reduce } from "./prr.ts";
 import { beginSample, endSample, Rate, rateSent, sampleSegment } from "./rate.ts";
-import { BEHIND_RESENT, EVER_RESENT, LOST, NONE, pipe, RESENT, SACKED, Scoreboard, Sent, scoreboard } from "./scoreboard.ts";
+import {
+  BEHIND_RESENT,
+  EVER_RESENT,
+  LOST,
+  NONE,
+  pipe,
+  RESENT,
+  SACKED,
+  Scoreboard,
+  Sent,
+  scoreboard,
+} from "./scoreboard.ts";
 import {
   allCameTwice,
   cameTwiceThere,

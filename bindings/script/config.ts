@@ -150,7 +150,7 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     sysctls.unshift(["tcp_fastopen_path_disable_time", "0"]);
     presume(script, config, sysctls);
   }
-  sysctls.push(...bufferSizes(script.events, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
+  sysctls.push(...bufferSizes(script.events, dialect, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
   Object.assign(config, settingsFor(sysctls));
   const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
   // As Linux calls it.
@@ -300,10 +300,11 @@ function presume(script: Script, config: Config, sysctls: [string, string][]): v
 }
 
 /**
- * A buffer's size is a setting of the whole engine: the first that the script asks for is made so.
+ * A buffer's size is a setting of the whole engine: the first that the script asks for is made so. Linux's send buffers are
+ * the sockets' own affair.
  * @param most octets that the window scale has to reach all the same
  */
-function bufferSizes(events: readonly ScriptEvent[], most: number): [string, string][] {
+function bufferSizes(events: readonly ScriptEvent[], dialect: Dialect, most: number): [string, string][] {
   const found = new Map<string, string>();
   for (const { action } of events) {
     if (action.kind !== "call" || action.name !== "setsockopt") continue;
@@ -311,7 +312,7 @@ function bufferSizes(events: readonly ScriptEvent[], most: number): [string, str
     if (option?.kind !== "word" || constant(option.name) === undefined) continue;
     const key = /^SO_RCVBUF/.test(option.name)
       ? "tcp_rmem"
-      : /^SO_SNDBUF/.test(option.name)
+      : /^SO_SNDBUF/.test(option.name) && dialect === "bsd"
         ? "tcp_wmem"
         : "";
     const size = numberOf(action.args[3]);

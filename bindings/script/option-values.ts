@@ -2,6 +2,7 @@ import type { Expr } from "./ast.ts";
 import { ERRNO, optionName, SOCK_STREAM } from "./constants.ts";
 import { errnoOf, type Outcome, ok, Unsupported } from "./outcome.ts";
 import type { ScriptSocket } from "./script-socket.ts";
+import { sendBufferInUse } from "./send-queue.ts";
 import {
   BUFFERS,
   CONGESTION,
@@ -90,7 +91,7 @@ const VALUES: Readonly<Record<string, (socket: ScriptSocket, set: number | undef
   [tcpOption("TCP_FASTOPEN_CONNECT")]: ({ fastOpenConnect }) => (fastOpenConnect ? 1 : 0),
   [socketOption("SO_RCVBUF")]: receiveBuffer,
   [socketOption("SO_SNDBUF")]: ({ defaults }, set) =>
-    set === undefined ? defaults.sendBuffer : inUse(defaults, set),
+    set === undefined ? defaults.sendBuffer : defaults.dialect === "bsd" ? set : sendBufferInUse(set),
 };
 
 /** Linux doubles a buffer's size to have room for its own records. */

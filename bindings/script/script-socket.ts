@@ -3,6 +3,7 @@ import type { Connection, Listener, State, UdpSocket } from "../types.ts";
 import { applyListenerOption, applyOption } from "./apply-option.ts";
 import { ErrorQueue } from "./error-queue.ts";
 import { errnoOf } from "./outcome.ts";
+import { SendQueue } from "./send-queue.ts";
 import type { SocketDefaults } from "./socket-defaults.ts";
 
 /** States in which the peer's end of stream has been received. */
@@ -42,6 +43,10 @@ export class ScriptSocket {
   readonly errorQueue = new ErrorQueue();
   /** Octets the program has written. */
   written = 0;
+  /** SO_SNDBUF as Linux counts, once it was set. */
+  private sendQueue: SendQueue | undefined;
+  /** The largest window the peer has offered. */
+  private maxWindow = 0;
   /** Octets the program has read. */
   taken = 0;
   /** How many had to be read to reach the urgent octet that was taken out of its turn. */
@@ -122,7 +127,9 @@ export class ScriptSocket {
     this.uncorked = false;
     const { connection, written, acknowledged } = this;
     if (connection) {
-      const unsent = connection.state === "CLOSED" ? 0 : connection.info().notsentBytes;
+      const info = connection.state === "CLOSED" ? undefined : connection.info();
+      const unsent = info?.notsentBytes ?? 0;
+      this.maxWindow = Math.max(this.maxWindow, info?.sndWnd ?? 0);
       this.errorQueue.progress(written - unsent, acknowledged, now);
     }
     if (!this.opening || /^SYN/.test(this.state)) return;
@@ -147,13 +154,41 @@ export class ScriptSocket {
     this.notsentLowat = from.notsentLowat;
     this.tellsUnread = from.tellsUnread;
     this.zeroCopy = from.zeroCopy;
+    if (from.sendQueue) this.sendQueue = new SendQueue(from.sendQueue.asked);
     this.keepInit = from.keepInit;
+  }
+
+  /** SO_SNDBUF */
+  set sendBuffer(size: number) {
+    if (this.defaults.dialect === "bsd") return;
+    if (this.sendQueue) this.sendQueue.asked = size;
+    else this.sendQueue = new SendQueue(size);
+    // What the engine takes is not to be the bound.
+    this.setOption("sendBuffer", this.sendQueue.most);
+  }
+
+  /** How many of `length` octets may be written now, by a program that has waited for room or not. */
+  mayWrite(length: number, waited: boolean): number {
+    const { acknowledged, connection, maxWindow, sendQueue, written } = this;
+    if (!sendQueue || !connection) return length;
+    if (waited && !sendQueue.welcomes(written, acknowledged)) return 0;
+    const { notsentBytes, sndCwnd, sndMss, sndWnd } = connection.info();
+    return sendQueue.take(length, {
+      written,
+      acknowledged,
+      left: written - notsentBytes,
+      mss: sndMss,
+      cwnd: sndCwnd,
+      window: sndWnd,
+      maxWindow: Math.max(maxWindow, sndWnd),
+    });
   }
 
   /** Whether text written now would be sent before long enough that more is welcome. */
   get hasRoom(): boolean {
     const { connection, notsentLowat } = this;
     if (!connection || connection.writable === 0) return false;
+    if (this.sendQueue && !this.sendQueue.welcomes(this.written, this.acknowledged)) return false;
     return notsentLowat === 0 || connection.info().notsentBytes < notsentLowat;
   }
 

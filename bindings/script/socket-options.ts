@@ -62,6 +62,7 @@ export const HARMLESS = new Set([
 export const BUFFERS = new Set(
   ["SO_SNDBUF", "SO_RCVBUF", "SO_SNDBUFFORCE", "SO_RCVBUFFORCE"].map(socketOption),
 );
+const SEND_BUFFERS = new Set(["SO_SNDBUF", "SO_SNDBUFFORCE"].map(socketOption));
 export const LINGER = socketOption("SO_LINGER");
 export const LOW_WATER = socketOption("SO_RCVLOWAT");
 export const CONGESTION = tcpOption("TCP_CONGESTION");
@@ -156,6 +157,7 @@ export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Ou
   }
   const given = required(value, "a value");
   socket.values.set(key, given);
+  if (SEND_BUFFERS.has(key)) socket.sendBuffer = given;
   if (BUFFERS.has(key) || HARMLESS.has(key)) return ok();
   const known = ENGINE[key];
   if (known && (given < (known.least ?? given) || given > (known.most ?? given))) return fail("EINVAL");

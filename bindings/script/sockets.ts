@@ -367,6 +367,8 @@ export class Sockets {
     let done = 0;
     /** What was taken went on a SYN that is not acknowledged. */
     let opening = false;
+    /** It has found no room before. */
+    let waited = false;
     const attempt = () => {
       if (!socket) return fail("EBADF");
       const waits = !socket.nonblocking && !(flags & c.MSG_DONTWAIT);
@@ -393,8 +395,10 @@ export class Sockets {
       opening = false;
       if (flags & c.MSG_MORE) socket.holdBack(true);
       try {
-        while (done < length) {
-          const chunk = this.zeros.subarray(0, Math.min(CHUNK, length - done));
+        const most = done + socket.mayWrite(length - done, done > 0 || waited);
+        waited = true;
+        while (done < most) {
+          const chunk = this.zeros.subarray(0, Math.min(CHUNK, most - done));
           const taken = connection.write(chunk, {
             urgent: (flags & c.MSG_OOB) !== 0,
             endOfRecord: (flags & c.MSG_EOR) !== 0 && chunk.length === length - done,

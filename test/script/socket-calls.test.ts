@@ -150,6 +150,38 @@ describe("SO_TIMESTAMPING", () => {
     ));
 });
 
+describe("SO_SNDBUF is Linux's: twice what is asked for, and records are counted in it", () => {
+  const opened = (window: number, size: number) => `${LISTEN}
+    +0 < S 0:0(0) win ${window} <mss 1000>
+    +0 > S. 0:0(0) ack 1 <...>
+    +.1 < . 1:1(0) ack 1 win ${window}
+    +0 accept(3, ..., ...) = 4
+    +0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+    +0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [${size}], 4) = 0\n`;
+  const poll = (ready: string) => `+0 poll([{fd=4, events=POLLOUT, revents=${ready}}], 1, 0) = `;
+
+  it("a record is half of the peer's window long, and the last one may go beyond", () =>
+    passes("+0 write(4, ..., 20000) = 9000\n", opened(6000, 5000)));
+  it("of one that is sent by half, the rest is filled up", () =>
+    passes("+0 write(4, ..., 60000) = 30000\n", opened(40_000, 14_000)));
+  it("short of a third of it being free it is not writable", () =>
+    passes(
+      `+0 write(4, ..., 20000) = 9000
+      +.1 < . 1:1(0) ack 3001 win 6000\n${poll("0")}0
+      +.1 < . 1:1(0) ack 6001 win 6000\n${poll("POLLOUT")}1\n`,
+      opened(6000, 5000),
+    ));
+  it("less than what two records of 2,048 octets take cannot be asked for", () =>
+    passes("+0 getsockopt(4, SOL_SOCKET, SO_SNDBUF, [4608], [4]) = 0\n", opened(6000, 1)));
+  it("it can be changed", () =>
+    passes(
+      `+0 write(4, ..., 20000) = 9000
+      +0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [10000], 4) = 0
+      +0 write(4, ..., 20000) = 9000\n`,
+      opened(6000, 5000),
+    ));
+});
+
 describe("options", () => {
   it("that change nothing are taken, and told", () =>
     passes(`+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], [4]) = 0
