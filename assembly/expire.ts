@@ -21,6 +21,7 @@ import {
   SET_RETRIES1,
   SET_RETRIES2,
   SET_RTO_MAX_MS,
+  SET_SYN_LINEAR_TIMEOUTS,
   SET_SYN_RETRIES,
   SET_SYNACK_RETRIES,
 } from "./shared/control.ts";
@@ -160,7 +161,8 @@ function repeatSyn(tcb: Tcb): void {
     return;
   }
   retransmitted(tcb);
-  if (tcb.backoff < 32) tcb.backoff++;
+  const linear = tcb.state == SYN_SENT && i32(tcb.retransmits) <= setting(SET_SYN_LINEAR_TIMEOUTS);
+  if (tcb.backoff < 32 && !linear) tcb.backoff++;
   if (tcb.synRetransmitted < 255) tcb.synRetransmitted++;
   tcb.synPending = SYN_PLAIN;
   startRtx(tcb);

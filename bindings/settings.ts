@@ -40,6 +40,9 @@ export interface Settings {
   ipLocalPortRange: readonly [number, number];
   /** Repetitions of a SYN before ETIMEDOUT (7: Linux's 6 give up after 127 s, RFC 9293 MUST-23 wants 180). */
   tcpSynRetries: number;
+  /** Repetitions of a SYN after which the interval does not double yet (0, where Linux has 4: RFC 6298 §5.5 says that
+   * it MUST double). */
+  tcpSynLinearTimeouts: number;
   /** Repetitions of a SYN,ACK (5). */
   tcpSynackRetries: number;
   /** Retransmissions of anything before a `retrying` event (3). */
@@ -75,6 +78,11 @@ export interface Settings {
   tcpEcn: number;
   /** Ask without it once a SYN was lost: 0 or 1 (1). */
   tcpEcnFallback: number;
+  /** Drop segments with both SYN and FIN, which nobody but scanners sends, and count them in InErrs: 0 or 1 (0; FreeBSD's
+   * drop_synfin). */
+  tcpDropSynfin: number;
+  /** Let a hard ICMP error end a connection that is being opened: 0 or 1 (1; FreeBSD's icmp_may_rst). */
+  tcpIcmpMayRst: number;
   /** Let no reset end TIME-WAIT (RFC 1337): 0 or 1 (0). */
   tcpRfc1337: number;
   /** Let `connect` choose the ports of a connection in TIME-WAIT that has timestamps: 0 or 1 (0). */
@@ -131,6 +139,7 @@ export const DEFAULT_SETTINGS: Settings = {
   somaxconn: 4096,
   ipLocalPortRange: [32768, 60999],
   tcpSynRetries: 7,
+  tcpSynLinearTimeouts: 0,
   tcpSynackRetries: 5,
   tcpRetries1: 3,
   tcpRetries2: 15,
@@ -148,6 +157,8 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpFrto: 2,
   tcpEcn: 2,
   tcpEcnFallback: 1,
+  tcpDropSynfin: 0,
+  tcpIcmpMayRst: 1,
   tcpRfc1337: 0,
   tcpTwReuse: 0,
   tcpTwReuseDelay: 1000,
@@ -179,6 +190,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpSyncookies: [0, 2, control.SET_SYNCOOKIES],
   somaxconn: [1, 65535],
   tcpSynRetries: [0, 127, control.SET_SYN_RETRIES],
+  tcpSynLinearTimeouts: [0, 127, control.SET_SYN_LINEAR_TIMEOUTS],
   tcpSynackRetries: [0, 127, control.SET_SYNACK_RETRIES],
   ipDefaultTtl: [1, 255, control.SET_DEFAULT_TTL],
   tcpRetries1: [0, 127, control.SET_RETRIES1],
@@ -195,6 +207,8 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpFrto: [0, 2, control.SET_FRTO],
   tcpEcn: [0, 2, control.SET_ECN],
   tcpEcnFallback: [0, 1, control.SET_ECN_FALLBACK],
+  tcpDropSynfin: [0, 1, control.SET_DROP_SYNFIN],
+  tcpIcmpMayRst: [0, 1, control.SET_ICMP_MAY_RST],
   tcpRfc1337: [0, 1, control.SET_RFC1337],
   tcpTwReuse: [0, 1, control.SET_TW_REUSE],
   tcpTwReuseDelay: [1, 60000, control.SET_TW_REUSE_DELAY],

@@ -27,7 +27,8 @@ import { segment } from "../packet/segment.ts";
 import { learnPath, packetTooBig, pathMtu } from "../path.ts";
 import { answerEcho } from "../send/icmp.ts";
 import { Seq } from "../seq.ts";
-import { EV_RESET } from "../shared/control.ts";
+import { setting } from "../settings.ts";
+import { EV_RESET, SET_ICMP_MAY_RST } from "../shared/control.ts";
 import {
   CNT_ATTEMPT_FAILS,
   CNT_ICMP_IN_CSUM_ERRORS,
@@ -190,7 +191,7 @@ function tcpError(tooBig: bool): void {
     return;
   }
   if (tooBig) packetTooBig(tcb, mtuTold());
-  else if (hard && (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED)) {
+  else if (hard && (tcb.state == SYN_SENT || tcb.state == SYN_RECEIVED) && setting(SET_ICMP_MAY_RST)) {
     count(CNT_ATTEMPT_FAILS);
     // Nobody has heard of a connection that a peer began and never finished.
     finish(tcb, error, tcb.passive && !tcb.openedFast ? 0 : EV_RESET);

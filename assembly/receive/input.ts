@@ -3,14 +3,17 @@ import { count } from "../counters.ts";
 import { lookupListener, lookupSegment } from "../demux.ts";
 import { replaceTimeWait } from "../lifecycle.ts";
 import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP, parseIp } from "../packet/ip.ts";
-import { ACK, RST, SYN, segment } from "../packet/segment.ts";
+import { ACK, FIN, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
 import { rxArea, rxMarks, rxTable, staging } from "../pool.ts";
 import { reset } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
+import { setting } from "../settings.ts";
+import { SET_DROP_SYNFIN } from "../shared/control.ts";
 import {
   CNT_IN_ADDR_ERRORS,
   CNT_IN_DELIVERS,
+  CNT_IN_ERRS,
   CNT_IN_RECEIVES,
   CNT_IN_SEGS,
   CNT_IN_UNKNOWN_PROTOS,
@@ -62,6 +65,10 @@ function tcpArrives(): void {
   count(CNT_IN_SEGS);
   if (!parseTcp()) return;
   if (segment.segments > 1) count(CNT_IN_SEGS, segment.segments - 1);
+  if (segment.has(SYN) && segment.has(FIN) && setting(SET_DROP_SYNFIN)) {
+    count(CNT_IN_ERRS);
+    return;
+  }
   const at = lookupSegment();
   let floor = Seq.of(0);
   if (at) {

@@ -86,6 +86,9 @@ export const SET_DSACK = 340;
 
 export const SET_MODERATE_RCVBUF = 640;
 export const SET_NOTSENT_LOWAT = 644;
+export const SET_SYN_LINEAR_TIMEOUTS = 648;
+export const SET_DROP_SYNFIN = 652;
+export const SET_ICMP_MAY_RST = 656;
 
 export const CTL_COUNTERS = 1024;
 

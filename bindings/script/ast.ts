@@ -19,8 +19,12 @@ export interface Script {
   presumedReceiveBuffer?: number;
   /** Milliseconds after which the machine of the script repeated its first SYN, as far as it says so. */
   presumedInitialRto?: number;
+  /** That it repeated SYNs at one interval for a while. */
+  presumedLinear?: boolean;
   /** What the comment at the top says. */
   title: string[];
+  /** The same with the other of each two behaviours that it has by #ifdef. */
+  alternative?: Script;
 }
 
 export interface ScriptOption {

@@ -59,6 +59,8 @@ const BSD: Readonly<Record<string, string | ((value: string) => [string, string]
   "net.inet.tcp.recvspace": "recvspace",
   "net.inet.tcp.sendspace": "sendspace",
   "kern.ipc.maxsockbuf": "maxsockbuf",
+  "net.inet.tcp.drop_synfin": "tcp_drop_synfin",
+  "net.inet.tcp.icmp_may_rst": "tcp_icmp_may_rst",
   "net.inet.tcp.path_mtu_discovery": "tcp_mtu_discovery",
 };
 
@@ -71,9 +73,7 @@ const AGAINST: Readonly<Record<string, string>> = {
 
 /** Settings that ask for what this stack leaves alone, unless they are as here. */
 const BEYOND: Readonly<Record<string, string>> = {
-  "net.inet.tcp.drop_synfin": "0",
   "net.inet.tcp.rexmit_drop_options": "0",
-  "net.inet.tcp.icmp_may_rst": "1",
 };
 
 const thousandth = (value: string) => String(Math.round(Number(value) / 1000));

@@ -26,6 +26,7 @@ export const relaxations: readonly string[] = [
   "MSS and window scale of our SYN not compared",
   "an ACK of the same in place of a repeated FIN",
   "options of a SYN,ACK that the SYN did not offer not compared",
+  "of two behaviours that a script has by #ifdef, either",
   "BSD scripts: CWR not compared on what is sent again",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused, and told of without an end where RFC 9293 has none",

@@ -259,8 +259,12 @@ const BSD_LIMITS: readonly [string, string][] = [
 ];
 
 /** Three seconds for long, and one today: scripts of both kinds leave it to their machine. */
-function initialRto({ presumedInitialRto }: Script): [string, string][] {
-  return [["tcp_rto_init_ms", presumedInitialRto === 1000 ? "1000" : "3000"]];
+function initialRto({ presumedInitialRto, presumedLinear }: Script): [string, string][] {
+  return [
+    ["tcp_rto_init_ms", presumedInitialRto === 1000 ? "1000" : "3000"],
+    // Some of these machines double the interval only after so many repetitions.
+    ["tcp_syn_linear_timeouts", presumedLinear ? "4" : "0"],
+  ];
 }
 
 type Sysctls = readonly (readonly [key: string, value: string])[];

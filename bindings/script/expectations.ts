@@ -1,6 +1,6 @@
 import type { IcmpPacket, PacketAction, TcpPacket, UdpPacket } from "./ast.ts";
 import { differences, type Leniency } from "./compare.ts";
-import { ACK, CWR, ECE, FIN, PSH, SYN } from "./flags.ts";
+import { ACK, CWR, ECE, FIN, PSH, RST, SYN } from "./flags.ts";
 import type { Flow } from "./flow.ts";
 import { icmpCode, icmpType } from "./icmp-names.ts";
 import { PATCHED } from "./inject.ts";
@@ -184,7 +184,9 @@ export class Expectations {
     const beyond = (live.ack - last) >>> 0;
     const missing = packet.flags & ACK ? ((packet.ack ?? 0) - ack!) | 0 : -1;
     const rides = missing === 0 && (packet.length > 0 || (packet.flags & FIN) !== 0);
-    return beyond === 0 || (beyond < 2 ** 31 && (missing > 0 || rides));
+    // One that is delayed never goes once the connection is reset.
+    const late = (packet.flags & (RST | ACK)) === RST;
+    return beyond === 0 || (beyond < 2 ** 31 && (missing > 0 || rides || late));
   }
 
   private isLike(

@@ -52,19 +52,23 @@ export function parseScript(source: string, options: ParseOptions = {}): Script 
   checkTimes(lexer, script.events);
   const buffer = presumedReceiveBuffer(script);
   if (buffer !== undefined) script.presumedReceiveBuffer = buffer;
-  const rto = presumedInitialRto(script);
-  if (rto !== undefined) script.presumedInitialRto = rto;
+  const [first, second] = synIntervals(script);
+  if (first !== undefined) script.presumedInitialRto = Math.round(first / 1000);
+  if (first !== undefined && second !== undefined) script.presumedLinear = second < 1.5 * first;
   return script;
 }
 
-/** From the first SYN of the stack's to the next, where it is alone in between and the script says when it comes. */
-function presumedInitialRto({ events }: Script): number | undefined {
+/** Times from SYN to SYN of the stack's, from the first on, where they are alone and the script says when they come. */
+function synIntervals({ events }: Script): number[] {
   const isSyn = ({ action }: ScriptEvent) =>
     action.kind === "tcp" && action.side === "out" && (action.flags & (SYN | ACK)) === SYN;
   const first = events.findIndex(isSyn);
-  const next = events[first + 1];
-  if (first < 0 || next === undefined || !isSyn(next) || next.time.kind !== "relative") return undefined;
-  return Math.round(next.time.at / 1000);
+  const intervals: number[] = [];
+  for (const event of first < 0 ? [] : events.slice(first + 1)) {
+    if (!isSyn(event) || event.time.kind !== "relative") break;
+    intervals.push(event.time.at);
+  }
+  return intervals;
 }
 
 /** The window scale of a machine with little memory, which older scripts were written on, and what is behind it. */

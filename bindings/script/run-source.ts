@@ -16,10 +16,14 @@ export interface SourceOptions extends RunOptions {
  */
 export function readScript(source: string, options: SourceOptions): Script {
   const { name, defines = {}, overrides = {} } = options;
-  const parse = (family: 4 | 6) => parseScript(source, { name, defines: { ...DEFINES[family], ...defines } });
+  const parse = (family: 4 | 6, more = {}) =>
+    parseScript(source, { name, defines: { ...DEFINES[family], ...defines, ...more } });
   // Which family it is may stand in the script itself.
-  const script = parse(4);
-  return familyOf(script, overrides) === 6 ? parse(6) : script;
+  const first = parse(4);
+  const family = familyOf(first, overrides);
+  const script = family === 6 ? parse(6) : first;
+  if (!/^#ifdef FreeBSD\b/m.test(source) || Object.hasOwn(defines, "FreeBSD")) return script;
+  return { ...script, alternative: parse(family, { FreeBSD: "1" }) };
 }
 
 /**

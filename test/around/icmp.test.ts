@@ -87,6 +87,18 @@ describe("errors about a connection", () => {
     expect(engine.nextDeadline()).toBeUndefined();
   });
 
+  it("a hard error ends not even a connection that is opening, where that is set", async () => {
+    const engine = await makeEngine({ settings: { tcpIcmpMayRst: 0 } });
+    const peer = new Peer(engine, { peerPort: 80 });
+    const connection = engine.connect({ remoteAddress: peer.peerAddress, remotePort: 80 });
+    peer.enginePort = connection.localPort;
+    peer.deliver(about(peer.expect({ flags: "S" }), 3, 3));
+    expect([connection.state, softCode(connection)]).toEqual(["SYN-SENT", "ECONNREFUSED"]);
+    peer.expectWithin(1000, { flags: "S" });
+    peer.send({ flags: "SA", ack: 1 });
+    expect(connection.state).toBe("ESTABLISHED");
+  });
+
   it.each([2, 3, 4, 9, 13])(
     "[5927-2] unreachable, code %i, ends no synchronized connection",
     async (code) => {

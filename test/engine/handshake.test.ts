@@ -284,6 +284,34 @@ describe("active open", () => {
     expect(engine.connections()).toEqual([]);
   });
 
+  it("repeats its first SYNs at one interval where that is set, and SYN,ACKs never", async () => {
+    const engine = await makeEngine({ settings: { tcpSynLinearTimeouts: 2 } });
+    const peer = new Peer(engine);
+    engine.connect({ remoteAddress: "192.0.2.2", remotePort: 40000 });
+    peer.flush();
+    peer.wait(20_000);
+    expect(peer.take().map(({ at }) => at - 1000)).toEqual([0, 1000, 2000, 3000, 5000, 9000, 17_000]);
+    engine.listen({ port: 80 });
+    const other = new Peer(engine, { now: peer.now, peerPort: 41_000 });
+    other.send({ flags: "S", seq: 0 });
+    const asked = other.now;
+    other.wait(10_000);
+    expect(other.take().map(({ at }) => at - asked)).toEqual([0, 1000, 3000, 7000]);
+  });
+
+  it("drops a SYN with FIN where that is set, in whatever state, and counts it", async () => {
+    for (const tcpDropSynfin of [0, 1]) {
+      const engine = await makeEngine({ settings: { tcpDropSynfin } });
+      const connection = engine.connect({ remoteAddress: "192.0.2.2", remotePort: 40000 });
+      const peer = new Peer(engine, { enginePort: connection.localPort });
+      peer.expect({ flags: "S" });
+      peer.send({ flags: "SF", seq: 0 });
+      expect(peer.take().length).toBe(tcpDropSynfin ? 0 : 1);
+      expect(connection.state).toBe(tcpDropSynfin ? "SYN-SENT" : "SYN-RECEIVED");
+      expect(engine.counters().InErrs).toBe(tcpDropSynfin);
+    }
+  });
+
   it("[9293-MUST-23] does not give up before 180 s", async () => {
     const engine = await makeEngine();
     const peer = new Peer(engine);

@@ -107,6 +107,20 @@ describe("sizes of buffers", () => {
     expect(settings(syns(3).replace(BSD, "0 `true`\n")).tcpRtoInitMs).toBeUndefined();
   });
 
+  it("BSD's SYNs keep their interval for a while where a script has them so", () => {
+    const syns = (second: number) => `${BSD}+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+      +0...20 connect(3, ..., ...) = -1 ETIMEDOUT\n+0 > S 0:0(0) <...>\n+3 > S 0:0(0) <...>
+      +${second} > S 0:0(0) <...>`;
+    expect(settings(syns(3.2)).tcpSynLinearTimeouts).toBe(4);
+    expect(settings(syns(6.2)).tcpSynLinearTimeouts).toBe(0);
+    expect(settings(syns(3.2).replace(BSD, "0 `true`\n")).tcpSynLinearTimeouts).toBeUndefined();
+  });
+
+  it("what BSD has against SYNs with FIN, and against ICMP, are the engine's settings", () => {
+    const source = `${BSD}+0 \`sysctl net.inet.tcp.drop_synfin=1\`\n+0 \`sysctl net.inet.tcp.icmp_may_rst=0\``;
+    expect(settings(source)).toMatchObject({ tcpDropSynfin: 1, tcpIcmpMayRst: 0 });
+  });
+
   it("numbers of a SYN that nobody listens for are what they are", async () => {
     const source = `0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0
       +0 < S 17:20(3) win 5 <mss 1460>\n+0 > R. 0:0(0) ack 21`;
@@ -218,9 +232,7 @@ describe("defaults of the other dialect", () => {
 describe("what a stack like this does not do is skipped, and tidying up is not", () => {
   const HALF = `${LISTEN}+0 < S 0:0(0) win 5 <mss 1460>\n+0 > S. 0:0(0) ack 1 <...>\n`;
   const commands = [
-    "sysctl -w net.inet.tcp.drop_synfin=1",
     "sysctl -w net.inet.tcp.rexmit_drop_options=1",
-    "sysctl -w net.inet.tcp.icmp_may_rst=0",
     "sysctl -w net.inet.tcp.insecure_rst=1",
     "tcpdrop -s TIME_WAIT",
   ];

@@ -186,6 +186,16 @@ describe("relaxed: passes where strict fails, and only there", () => {
       `${CONNECTED}+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < F. 1:1(0) ack 1 win 5\n+0 > F. 1:1(0) ack 2`,
     ],
     [
+      "an ACK where a reset came before the delayed one",
+      `${CONNECTED}+0 < P. 1:1001(1000) ack 1 win 5\n+0 < R. 1001:1001(0) ack 1 win 5\n+0 < . 1001:1001(0) ack 1 win 5
+       +0 > R 1:1(0)`,
+    ],
+    [
+      "either of two behaviours",
+      `${CONNECTED}+0 write(4, ..., 10) = 10\n#ifdef STANDARD\n+0 > . 2:12(10) ack 1\n#endif
+#ifdef FreeBSD\n+0 > P. 1:11(10) ack 1\n#endif\n`,
+    ],
+    [
       "the window of a reset",
       `${CONNECTED}+0 < R. 1:1(0) ack 1 win 0\n+0 < . 1:1(0) ack 1 win 5\n+0 > R 1:1(0) win 5`,
     ],
