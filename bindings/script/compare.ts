@@ -27,6 +27,7 @@ export const relaxations: readonly string[] = [
   "an ACK of the same in place of a repeated FIN",
   "options of a SYN,ACK that the SYN did not offer not compared",
   "of two behaviours that a script has by #ifdef, either",
+  "Linux scripts: soft ICMP errors about a connection being opened are made hard, which are to end it",
   "BSD scripts: CWR not compared on what is sent again",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused, and told of without an end where RFC 9293 has none",

@@ -17,6 +17,7 @@ import { NotApplicable, outcomeDifference, outcomeText, type Pending, Unsupporte
 import { settingsFor } from "./profile.ts";
 import { setDefault } from "./socket-defaults.ts";
 import { NOT_WAITING, Sockets } from "./sockets.ts";
+import { asFinal } from "./soft-errors.ts";
 import { Recorder, type TraceEntry } from "./trace.ts";
 import { atOurEdge } from "./window-edge.ts";
 import { decode, type LivePacket, TCP } from "./wire.ts";
@@ -329,7 +330,12 @@ export class Runner {
     const { family, localAddress, remoteAddress } = this.config;
     const octets = (text: string) => parseAddress(text, "address").octets;
     const moves = this.bsdHabits && packet.kind === "tcp";
-    const put = moves ? atOurEdge(packet, flow.next, this.find(flow), this.config) : packet;
+    const hardens = packet.kind === "icmp" && this.relaxed && !this.bsdHabits;
+    const put = moves
+      ? atOurEdge(packet, flow.next, this.find(flow), this.config)
+      : hardens
+        ? asFinal(packet, this.find(flow)?.state)
+        : packet;
     const bytes = inject(put, flow, {
       family,
       source: octets(remoteAddress),

@@ -191,6 +191,12 @@ describe("relaxed: passes where strict fails, and only there", () => {
        +0 > R 1:1(0)`,
     ],
     [
+      "Linux's end of a connection being opened for a soft error",
+      `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3\n+0 connect(3, ..., ...) = -1 EINPROGRESS
+       +0 > S 0:0(0) <...>\n+.1 < [0:0(0)] icmp unreachable net_unreachable
+       +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [ENETUNREACH], [4]) = 0\n+0 %{ assert tcpi_state == TCP_CLOSE }%`,
+    ],
+    [
       "either of two behaviours",
       `${CONNECTED}+0 write(4, ..., 10) = 10\n#ifdef STANDARD\n+0 > . 2:12(10) ack 1\n#endif
 #ifdef FreeBSD\n+0 > P. 1:11(10) ack 1\n#endif\n`,
@@ -229,6 +235,10 @@ describe("relaxed: passes where strict fails, and only there", () => {
   });
 
   it.each([
+    [
+      "an end of what is open for a soft error",
+      "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 1\n+.01 < [1:11(10)] icmp unreachable host_unreachable\n+0 %{ assert tcpi_state == TCP_CLOSE }%",
+    ],
     ["another acknowledgment", "+0 write(4, ..., 10) = 10\n+0 > P. 1:11(10) ack 2"],
     [
       "text instead of an ACK",
