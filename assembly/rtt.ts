@@ -3,7 +3,13 @@ import { isScored } from "./recovery/scoreboard.ts";
 import { adaptToSpurious } from "./recovery/spurious.ts";
 import { setting } from "./settings.ts";
 import { ANNEX_CONGESTION, ANNEX_MIN_RTT } from "./shared/annex-layout.ts";
-import { SET_MIN_RTT_WLEN, SET_RTO_INIT_MS, SET_RTO_MAX_MS, SET_RTO_MIN_US } from "./shared/control.ts";
+import {
+  SET_MIN_RTT_WLEN,
+  SET_REXMIT_SLOP,
+  SET_RTO_INIT_MS,
+  SET_RTO_MAX_MS,
+  SET_RTO_MIN_US,
+} from "./shared/control.ts";
 import { Tcb } from "./tcb.ts";
 import { MILLISECOND, now, SECOND } from "./time.ts";
 import { echoedRtt } from "./timestamps.ts";
@@ -82,7 +88,8 @@ export function measured(tcb: Tcb, sample: f64): void {
   noteLeast(tcb, u32(min(sample, 4294967295.0)));
   // As in Linux the lower bound is one of what is added to SRTT: a steady round trip does not come to time out for a
   // delayed ACK. (2.4) SHOULD have a second instead.
-  const margin = max(unclampedRto(0, tcb.rttvar), f64(setting(SET_RTO_MIN_US)));
+  const least = max(unclampedRto(0, tcb.rttvar), f64(setting(SET_RTO_MIN_US)));
+  const margin = least + f64(setting(SET_REXMIT_SLOP)) * MILLISECOND;
   // In whole milliseconds, which is as fine as timers need to be.
   const rto = Math.floor((tcb.srtt + margin) / GRANULARITY) * GRANULARITY;
   tcb.rto = u32(min(rto, f64(setting(SET_RTO_MAX_MS)) * MILLISECOND));

@@ -97,6 +97,8 @@ export interface Settings {
   tcpRtoInitMs: number;
   /** Lower bound of the retransmission timeout, microseconds (200000). */
   tcpRtoMinUs: number;
+  /** Milliseconds by which the retransmission timeout is longer than what was measured says (0; FreeBSD's rexmit_slop). */
+  tcpRexmitSlop: number;
   /** Upper bound of the retransmission timeout, milliseconds (120000). */
   tcpRtoMaxMs: number;
   /** Seconds that the least round trip counts for (300). */
@@ -166,6 +168,7 @@ export const DEFAULT_SETTINGS: Settings = {
   tcpMaxTwBuckets: 262144,
   tcpRtoInitMs: 1000,
   tcpRtoMinUs: 200000,
+  tcpRexmitSlop: 0,
   tcpRtoMaxMs: 120000,
   tcpMinRttWlen: 300,
   tcpSlowStartAfterIdle: 1,
@@ -216,6 +219,7 @@ const NUMBERS: { [name in keyof Settings]?: readonly [least: number, most: numbe
   tcpMaxTwBuckets: [0, 0x7fffffff, control.SET_MAX_TW_BUCKETS],
   tcpRtoInitMs: [1000, 120000, control.SET_RTO_INIT_MS],
   tcpRtoMinUs: [1000, 120000000, control.SET_RTO_MIN_US],
+  tcpRexmitSlop: [0, 60000, control.SET_REXMIT_SLOP],
   tcpRtoMaxMs: [1000, 120000, control.SET_RTO_MAX_MS],
   tcpMinRttWlen: [0, 86400, control.SET_MIN_RTT_WLEN],
   tcpSlowStartAfterIdle: [0, 1, control.SET_SLOW_START_AFTER_IDLE],

@@ -89,6 +89,7 @@ export const SET_NOTSENT_LOWAT = 644;
 export const SET_SYN_LINEAR_TIMEOUTS = 648;
 export const SET_DROP_SYNFIN = 652;
 export const SET_ICMP_MAY_RST = 656;
+export const SET_REXMIT_SLOP = 660;
 
 export const CTL_COUNTERS = 1024;
 

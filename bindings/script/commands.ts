@@ -44,6 +44,7 @@ const BSD: Readonly<Record<string, string | ((value: string) => [string, string]
     ["tcp_window_scaling", value === "0" ? "0" : "1"],
     ["tcp_timestamps", value === "0" ? "0" : "1"],
   ],
+  "net.inet.tcp.rexmit_slop": "tcp_rexmit_slop",
   "net.inet.tcp.rexmit_initial": "tcp_rto_init_ms",
   "net.inet.tcp.sack.enable": "tcp_sack",
   "net.inet.tcp.ecn.enable": "tcp_ecn",
@@ -70,6 +71,9 @@ const AGAINST: Readonly<Record<string, string>> = {
   "net.inet.tcp.insecure_syn": "0",
   "net.inet.tcp.blackhole": "0",
 };
+
+/** The same of RFC 3168: ECT on whatever is no new text (ECN++). */
+const AGAINST_ECN = "net.inet.tcp.ecn.plusplus";
 
 /** Settings that ask for what this stack leaves alone, unless they are as here. */
 const BEYOND: Readonly<Record<string, string>> = {
@@ -126,6 +130,8 @@ function assign(effect: Effect, path: string, raw: string): void {
   const name = path.replace(/^\/proc\/sys\//, "").replaceAll("/", ".");
   if ((AGAINST[name] ?? value) !== value)
     effect.refused ??= `${name}=${value} asks for what RFC 5961 and RFC 9293 forbid`;
+  if (name === AGAINST_ECN && value !== "0")
+    effect.refused ??= `${name}=${value} asks for what RFC 3168 forbids`;
   if ((BEYOND[name] ?? value) !== value) effect.refused ??= `not applicable: ${name}=${value}`;
   const known = BSD[name];
   if (typeof known === "function") effect.sysctls.push(...known(value));

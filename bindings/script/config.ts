@@ -252,6 +252,8 @@ const BSD_LIMITS: readonly [string, string][] = [
   ["tcp_synack_retries", "3"],
   ["tcp_retries2", "12"],
   ["tcp_rto_max_ms", "64000"],
+  ["tcp_rto_min_us", "30000"],
+  ["tcp_rexmit_slop", "200"],
   // No reset ends TIME-WAIT.
   ["tcp_rfc1337", "1"],
   // Tail loss probes are another stack's of its.

@@ -50,4 +50,19 @@ describe("round-trip time", () => {
       }
     },
   );
+
+  it("an RTO is longer by what is set, as FreeBSD's are", async () => {
+    const { peer, connection } = await connected({
+      engine: { settings: { tcpRtoMinUs: 30_000, tcpRexmitSlop: 200 } },
+    });
+    // In no time, at first: only the least margin and the slop.
+    expect(connection.info().rto).toBe(230_000);
+    connection.write(Buffer.from("x"));
+    peer.expect({ text: "x" });
+    peer.wait(100);
+    peer.send({ seq: 1, ack: 2 });
+    const { rtt, rttvar, rto } = connection.info();
+    expect(rto).toBe(Math.floor((rtt + 4 * rttvar) / 1000) * 1000 + 200_000);
+    expect(rttvar).toBeGreaterThan(10_000);
+  });
 });

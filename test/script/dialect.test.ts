@@ -116,6 +116,11 @@ describe("sizes of buffers", () => {
     expect(settings(syns(3.2).replace(BSD, "0 `true`\n")).tcpSynLinearTimeouts).toBeUndefined();
   });
 
+  it("BSD's timeouts are longer by its slop", () => {
+    expect(settings(BSD)).toMatchObject({ tcpRtoMinUs: 30_000, tcpRexmitSlop: 200 });
+    expect(settings(`${BSD}+0 \`sysctl net.inet.tcp.rexmit_slop=50\``).tcpRexmitSlop).toBe(50);
+  });
+
   it("what BSD has against SYNs with FIN, and against ICMP, are the engine's settings", () => {
     const source = `${BSD}+0 \`sysctl net.inet.tcp.drop_synfin=1\`\n+0 \`sysctl net.inet.tcp.icmp_may_rst=0\``;
     expect(settings(source)).toMatchObject({ tcpDropSynfin: 1, tcpIcmpMayRst: 0 });
@@ -175,7 +180,7 @@ describe("defaults of the other dialect", () => {
       +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>
       +.1 < S. 0:0(0) ack 1 win 60000 <mss 1460>\n+0 > . 1:1(0) ack 1
       +0 write(3, ..., 10) = 10\n+0 > P. 1:11(10) ack 1
-      +.3 > P. 1:11(10) ack 1\n+.6 > P. 1:11(10) ack 1\n+1.2 > P. 1:11(10) ack 1\n+2.4 > P. 1:11(10) ack 1`);
+      +.5 > P. 1:11(10) ack 1\n+1 > P. 1:11(10) ack 1\n+2 > P. 1:11(10) ack 1\n+4 > P. 1:11(10) ack 1`);
     expect(verdict).toEqual(passed);
   });
 
@@ -234,6 +239,7 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
   const commands = [
     "sysctl -w net.inet.tcp.rexmit_drop_options=1",
     "sysctl -w net.inet.tcp.insecure_rst=1",
+    "sysctl -w net.inet.tcp.ecn.plusplus=1",
     "tcpdrop -s TIME_WAIT",
   ];
 
