@@ -133,6 +133,7 @@ function assign(effect: Effect, path: string, raw: string): void {
   if (name === AGAINST_ECN && value !== "0")
     effect.refused ??= `${name}=${value} asks for what RFC 3168 forbids`;
   if ((BEYOND[name] ?? value) !== value) effect.refused ??= `not applicable: ${name}=${value}`;
+  if (name === "net.ipv4.tcp_wmem") effect.sysctls.push(["own_wmem", value], ["own_wmem_most", value]);
   const known = BSD[name];
   if (typeof known === "function") effect.sysctls.push(...known(value));
   else

@@ -7,6 +7,7 @@ export const ERRNO: Readonly<Record<string, number>> = {
   EIO: 5,
   EBADF: 9,
   EAGAIN: 11,
+  EEXIST: 17,
   EWOULDBLOCK: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -73,6 +74,10 @@ export const POLLHUP = 0x10;
 export const POLLRDNORM = 0x40;
 export const POLLWRNORM = 0x100;
 export const POLLRDHUP = 0x2000;
+export const EPOLLONESHOT = 0x40000000;
+export const EPOLLET = 0x80000000;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
@@ -154,6 +159,18 @@ const NAMES: Readonly<Record<string, number>> = {
   POLLWRNORM,
   POLLWRBAND: 0x200,
   POLLRDHUP,
+  EPOLLIN: POLLIN,
+  EPOLLPRI: POLLPRI,
+  EPOLLOUT: POLLOUT,
+  EPOLLERR: POLLERR,
+  EPOLLHUP: POLLHUP,
+  EPOLLRDHUP: POLLRDHUP,
+  EPOLLEXCLUSIVE: 0x10000000,
+  EPOLLONESHOT,
+  EPOLLET,
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD: 3,
   FIONREAD: SIOCINQ,
   SIOCINQ,
   SIOCOUTQ,

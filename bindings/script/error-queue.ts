@@ -27,6 +27,8 @@ export interface Context {
 /** The notices Linux gives of what was written: zero-copy sends, which here were copied as over a tunnel, and times. */
 export class ErrorQueue {
   private count = 0;
+  /** How often there was something to tell. */
+  told = 0;
   private readonly underWay: Send[] = [];
   private readonly notices: Notice[] = [];
   /** SO_TIMESTAMPING. */
@@ -62,11 +64,13 @@ export class ErrorQueue {
   }
 
   private tell(send: Send, flag: number, what: number, time: number): void {
+    if (send.flags & flag) this.told++;
     if (send.flags & flag) this.notices.push({ kind: "time", what, key: send.key, time, flags: this.flags });
     send.flags &= ~flag;
   }
 
   private copied(id: number): void {
+    this.told++;
     const latest = this.notices.at(-1);
     if (latest?.kind === "copied" && latest.last === id - 1) latest.last = id;
     else this.notices.push({ kind: "copied", first: id, last: id });

@@ -1,5 +1,5 @@
 import { DEFAULT_SETTINGS } from "../settings.ts";
-import type { Connection, Listener, State, UdpSocket } from "../types.ts";
+import type { Connection, Listener, State, TcpInfo, UdpSocket } from "../types.ts";
 import { applyListenerOption, applyOption } from "./apply-option.ts";
 import { ErrorQueue } from "./error-queue.ts";
 import { errnoOf } from "./outcome.ts";
@@ -47,6 +47,12 @@ export class ScriptSocket {
   private sendQueue: SendQueue | undefined;
   /** The largest window the peer has offered. */
   private maxWindow = 0;
+  /** A program was told that there is no room. */
+  noSpace = false;
+  /** Octets acknowledged when that was last looked at. */
+  private freedAt = 0;
+  /** How often there was room again for one that was. */
+  private roomAgain = 0;
   /** Octets the program has read. */
   taken = 0;
   /** How many had to be read to reach the urgent octet that was taken out of its turn. */
@@ -77,6 +83,10 @@ export class ScriptSocket {
     this.congestion = congestion;
     this.defaults = defaults;
     this.keepInit = defaults.keepInit;
+    if (defaults.sendSpace) {
+      this.sendQueue = new SendQueue(undefined, defaults.sendSpace, defaults.sendMost);
+      this.wanted.set("sendBuffer", this.sendQueue.most);
+    }
     this.notsentLowat = defaults.notsentLowat;
     const { keepIdle, keepInterval, keepCount } = defaults;
     if (keepIdle !== DEFAULT_SETTINGS.tcpKeepaliveTime) this.wanted.set("keepAliveIdle", keepIdle);
@@ -131,11 +141,22 @@ export class ScriptSocket {
       const unsent = info?.notsentBytes ?? 0;
       this.maxWindow = Math.max(this.maxWindow, info?.sndWnd ?? 0);
       this.errorQueue.progress(written - unsent, acknowledged, now);
+      if (acknowledged > this.freedAt) this.freed(info);
+      this.freedAt = acknowledged;
     }
     if (!this.opening || /^SYN/.test(this.state)) return;
     this.opening = false;
     if (this.state !== "CLOSED")
       applyOption(this.connection!, "userTimeout", this.wanted.get("userTimeout") ?? 0);
+  }
+
+  /** An ACK has made room, which whoever was told that there is none is told of. */
+  private freed(info: TcpInfo | undefined): void {
+    if (!this.noSpace) return;
+    if (info) this.sendQueue?.grow(info.sndCwnd, info.sndMss);
+    if (!this.hasRoom) return;
+    this.noSpace = false;
+    this.roomAgain++;
   }
 
   listen(listener: Listener): void {
@@ -154,22 +175,28 @@ export class ScriptSocket {
     this.notsentLowat = from.notsentLowat;
     this.tellsUnread = from.tellsUnread;
     this.zeroCopy = from.zeroCopy;
-    if (from.sendQueue) this.sendQueue = new SendQueue(from.sendQueue.asked);
+    const asked = from.sendQueue?.asked;
+    if (asked !== undefined) this.sendQueue = new SendQueue(asked);
     this.keepInit = from.keepInit;
   }
 
   /** SO_SNDBUF */
   set sendBuffer(size: number) {
     if (this.defaults.dialect === "bsd") return;
-    if (this.sendQueue) this.sendQueue.asked = size;
-    else this.sendQueue = new SendQueue(size);
+    this.sendQueue = new SendQueue(size);
     // What the engine takes is not to be the bound.
     this.setOption("sendBuffer", this.sendQueue.most);
   }
 
+  /** All that would wake a program that waits for the socket: another text when any of it has happened. */
+  get happened(): string {
+    const received = this.taken + (this.connection?.readable ?? 0);
+    return `${this.state} ${received} ${this.roomAgain} ${this.errorQueue.told} ${this.pendingError ?? ""}`;
+  }
+
   /** How many of `length` octets may be written now, by a program that has waited for room or not. */
   mayWrite(length: number, waited: boolean): number {
-    const { acknowledged, connection, maxWindow, sendQueue, written } = this;
+    const { acknowledged, connection, maxWindow, notsentLowat, sendQueue, written } = this;
     if (!sendQueue || !connection) return length;
     if (waited && !sendQueue.welcomes(written, acknowledged)) return 0;
     const { notsentBytes, sndCwnd, sndMss, sndWnd } = connection.info();
@@ -181,6 +208,7 @@ export class ScriptSocket {
       cwnd: sndCwnd,
       window: sndWnd,
       maxWindow: Math.max(maxWindow, sndWnd),
+      notsentLowat: notsentLowat || Number.POSITIVE_INFINITY,
     });
   }
 
@@ -189,7 +217,7 @@ export class ScriptSocket {
     const { connection, notsentLowat } = this;
     if (!connection || connection.writable === 0) return false;
     if (this.sendQueue && !this.sendQueue.welcomes(this.written, this.acknowledged)) return false;
-    return notsentLowat === 0 || connection.info().notsentBytes < notsentLowat;
+    return notsentLowat === 0 || connection.info().notsentBytes * 2 < notsentLowat >>> 0;
   }
 
   forget(): void {

@@ -11,6 +11,8 @@ const LEAST = 4608;
 /** What segmentation offload takes at a time, without headers. */
 const LONGEST = 65536 - 321;
 const DEFAULT_MSS = 536;
+/** What a segment takes besides its text, before that is rounded up. */
+const HEADERS = 640;
 
 /** What a connection has done with what was written; octets, `cwnd` in segments. */
 export interface Progress {
@@ -23,28 +25,40 @@ export interface Progress {
   window: number;
   /** The largest window the peer has offered. */
   maxWindow: number;
+  /** Octets that may wait to be sent before no record is begun. */
+  notsentLowat: number;
 }
 
 /** What getsockopt() says of a buffer that was asked for. */
 export const sendBufferInUse = (asked: number) => Math.max(2 * asked, LEAST);
 
 export class SendQueue {
-  /** Octets that the program asked for. */
-  asked: number;
+  /** Octets that the program asked for; undefined: it grows with the window. */
+  asked: number | undefined;
+  private limit: number;
   /** Where records end, octets written. */
   private ends: number[] = [];
 
-  constructor(asked: number) {
-    this.asked = asked;
-  }
+  /** Octets that it can grow to. */
+  private readonly largest: number;
 
-  private get limit(): number {
-    return sendBufferInUse(this.asked);
+  /** @param initial octets, where the program has asked for none */
+  constructor(asked: number | undefined, initial = 0, largest = 0) {
+    this.asked = asked;
+    this.largest = largest;
+    this.limit = asked === undefined ? initial : sendBufferInUse(asked);
   }
 
   /** Octets that can ever be in it. */
   get most(): number {
-    return Math.min(this.limit + 2 * LONGEST, STREAM_MAX);
+    return Math.min(Math.max(this.limit, this.largest) + 2 * LONGEST, STREAM_MAX);
+  }
+
+  /** Room for two windows, unless the program has asked for other. */
+  grow(cwnd: number, mss: number): void {
+    if (this.asked !== undefined) return;
+    const segment = 2 ** Math.ceil(Math.log2(mss + HEADERS)) + 256;
+    this.limit = Math.max(this.limit, Math.min(2 * Math.max(cwnd, 10) * segment, this.largest));
   }
 
   /** Whether so much is free that a program that waits is told: half of what is in use. */
@@ -63,11 +77,12 @@ export class SendQueue {
     const { acknowledged, mss, written } = at;
     const goal = recordLength(at);
     let end = written;
-    let left = Math.max(at.left, Math.min(end, acknowledged + Math.min(at.cwnd * mss, at.window)));
+    const open = Math.floor(Math.min(at.cwnd * mss, at.window) / mss) * mss;
+    let left = Math.max(at.left, Math.min(end, acknowledged + open));
     while (end - written < length) {
       let room = left < end ? goal - (end - this.lastFrom(left)) : 0;
       if (room <= 0) {
-        if (this.used(end, acknowledged) >= this.limit) break;
+        if (this.used(end, acknowledged) >= this.limit || end - left >= at.notsentLowat) break;
         this.ends.push(end);
         room = goal;
       }

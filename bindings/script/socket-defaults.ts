@@ -13,6 +13,10 @@ export interface SocketDefaults {
   receiveBuffer: number;
   sendBuffer: number;
   notsentLowat: number;
+  /** Of a send buffer that grows, where the script says how it begins: as Linux counts; 0: as the engine does. */
+  sendSpace: number;
+  /** How far it grows. */
+  sendMost: number;
 }
 
 export function socketDefaults(dialect: Dialect): SocketDefaults {
@@ -26,12 +30,15 @@ export function socketDefaults(dialect: Dialect): SocketDefaults {
     receiveBuffer: bsd ? 65536 : 131072,
     sendBuffer: bsd ? 32768 : 16384,
     notsentLowat: 0,
+    sendSpace: 0,
+    sendMost: 0,
   };
 }
 
 type Value = Exclude<keyof SocketDefaults, "dialect">;
 
 const triple = (text: string) => Number(text.split(/[\s,]+/)[1]);
+const most = (text: string) => Number(text.split(/[\s,]+/)[2]);
 
 /** The setting behind each value. Those that concern nothing but sockets made later may change at any time. */
 const KEYS: Readonly<
@@ -46,6 +53,8 @@ const KEYS: Readonly<
   sendspace: ["sendBuffer", Number, false],
   tcp_rmem: ["receiveBuffer", triple, false],
   tcp_wmem: ["sendBuffer", triple, false],
+  own_wmem: ["sendSpace", triple, true],
+  own_wmem_most: ["sendMost", most, true],
 };
 
 /** Whether a setting says nothing to the engine, and only to the sockets made after it. */

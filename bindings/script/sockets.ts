@@ -4,6 +4,7 @@ import type { Call, Expr } from "./ast.ts";
 import * as c from "./constants.ts";
 import { controlMismatch } from "./control-message.ts";
 import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "./datagrams.ts";
+import { Epoll } from "./epoll.ts";
 import { getSocketOption } from "./option-values.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
 import { ScriptSocket } from "./script-socket.ts";
@@ -53,6 +54,7 @@ const at = (attempt: () => Outcome | undefined): Pending => ({ attempt });
 export class Sockets {
   private readonly world: World;
   private readonly table = new Map<number, ScriptSocket>();
+  private readonly epolls = new Map<number, Epoll>();
   private readonly accepted: Connection[] = [];
   private readonly zeros = new Uint8Array(CHUNK);
   private readonly into = new Uint8Array(CHUNK);
@@ -111,6 +113,12 @@ export class Sockets {
         return this.once(args, (socket) => this.ioctl(socket, args));
       case "poll":
         return this.poll(args);
+      case "epoll_create":
+        return at(() => this.createEpoll(call.result));
+      case "epoll_ctl":
+        return at(() => this.controlEpoll(args));
+      case "epoll_wait":
+        return this.waitEpoll(args);
     }
     if (ELSEWHERE.test(name)) throw new NotApplicable(`not applicable: ${name}()`);
     throw new Unsupported(`no such system call: ${name}()`);
@@ -413,6 +421,7 @@ export class Sockets {
       if (done > 0 && (done === length || !waits)) tell();
       if (!(flags & c.MSG_MORE)) socket.holdBack(false);
       if (done === length) return ok(done);
+      socket.noSpace = true;
       if (waits) return undefined;
       return done > 0 ? ok(done) : fail("EAGAIN");
     };
@@ -444,7 +453,8 @@ export class Sockets {
     const fd = required(args[0], "a file descriptor");
     const socket = this.table.get(fd);
     this.table.delete(fd);
-    if (!socket) return at(() => fail("EBADF"));
+    for (const epoll of this.epolls.values()) epoll.forget(fd);
+    if (!socket) return at(() => (this.epolls.delete(fd) ? ok() : fail("EBADF")));
     socket.listener?.close();
     socket.udp?.close();
     const { connection, linger } = socket;
@@ -522,6 +532,36 @@ export class Sockets {
     return Number.isFinite(deadline) ? { attempt, wake: deadline } : { attempt };
   }
 
+  private createEpoll(result: Expr): Outcome {
+    const fd = required(result, "a file descriptor");
+    this.epolls.set(fd, new Epoll());
+    return ok(fd);
+  }
+
+  private controlEpoll(args: readonly Expr[]): Outcome {
+    const epoll = this.epolls.get(required(args[0], "a file descriptor"));
+    const socket = this.find(args[2]);
+    if (!epoll || !socket) return fail("EBADF");
+    return epoll.control(
+      required(args[1], "an operation"),
+      required(args[2], "a file descriptor"),
+      socket,
+      args[3],
+    );
+  }
+
+  private waitEpoll(args: readonly Expr[]): Pending {
+    const epoll = this.epolls.get(required(args[0], "a file descriptor"));
+    const timeout = required(args[3], "a timeout");
+    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.world.now() + timeout * 1000;
+    const attempt = () => {
+      if (!epoll) return fail("EBADF");
+      const told = epoll.wait(args[1], (socket) => this.ready(socket));
+      return told ?? (this.world.now() < deadline ? undefined : ok());
+    };
+    return Number.isFinite(deadline) ? { attempt, wake: deadline } : { attempt };
+  }
+
   private revents(item: Expr): { got: number; wanted: number | undefined } {
     const events = required(field(item, "events"), "events");
     const socket = this.find(field(item, "fd"));
@@ -547,6 +587,7 @@ export class Sockets {
     if (urgentWaits(socket)) ready |= c.POLLPRI;
     if ((connection.state !== "SYN-SENT" || socket.waitsForText) && (socket.hasRoom || writeShut))
       ready |= output;
+    else socket.noSpace = true;
     return ready;
   }
 }

@@ -120,6 +120,52 @@ describe("MSG_ZEROCOPY", () => {
       +0 poll([{fd=4, events=POLLERR, revents=0}], 1, 0) = 0`));
 });
 
+describe("epoll", () => {
+  const make = "+0 epoll_create(1) = 5\n";
+  const control = (operation: string, events: string, result = "0") =>
+    `+0 epoll_ctl(5, EPOLL_CTL_${operation}, 4, {events=${events}, fd=4}) = ${result}\n`;
+  const told = (events: string) => `+0 epoll_wait(5, {events=${events}, fd=4}, 1, 0) = 1\n`;
+  const quiet = "+0 epoll_wait(5, {events=0, ptr=0}, 1, 0) = 0\n";
+  const text = (from: number) =>
+    `+.1 < . ${from}:${from + 10}(10) ack 1 win 65535\n+0 > . 1:1(0) ack ${from + 10}\n`;
+
+  it("tells of what is ready as long as it is", () =>
+    passes(`${make}${control("ADD", "EPOLLIN|EPOLLOUT")}${told("EPOLLOUT")}${told("EPOLLOUT")}${text(1)}
+      ${told("EPOLLIN|EPOLLOUT")}+0 read(4, ..., 10) = 10\n${told("EPOLLOUT")}`));
+  it("with EPOLLET once for all that happens", () =>
+    passes(
+      `${make}${control("ADD", "EPOLLIN|EPOLLET")}${quiet}${text(1)}${told("EPOLLIN")}${quiet}${text(11)}${told("EPOLLIN")}${quiet}`,
+    ));
+  it("with EPOLLONESHOT until it is asked again", () =>
+    passes(`${make}${control("ADD", "EPOLLIN|EPOLLONESHOT")}${text(1)}${told("EPOLLIN")}${text(11)}${quiet}
+      ${control("MOD", "EPOLLIN|EPOLLONESHOT")}${told("EPOLLIN")}${quiet}`));
+  it("tells of room again only whoever has found none", () =>
+    passes(`+0 setsockopt(4, SOL_SOCKET, SO_SNDBUF, [3000], 4) = 0
+      +0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n${make}${control("ADD", "EPOLLOUT|EPOLLET")}${told("EPOLLOUT")}
+      +0 write(4, ..., 1460) = 1460\n+0 > P. 1:1461(1460) ack 1
+      +.1 < . 1:1(0) ack 1461 win 65535\n${quiet}
+      +0 write(4, ..., 90000) = 46720
+      +0 > P. 1461:16061(14600) ack 1
+      +.1 < . 1:1(0) ack 16061 win 65535
+      +0 > P. 16061:45261(29200) ack 1\n${quiet}
+      +.1 < . 1:1(0) ack 45261 win 65535
+      +0 > P. 45261:48181(2920) ack 1\n${told("EPOLLOUT")}${quiet}`));
+  it("waits", () =>
+    passes(
+      `${make}${control("ADD", "EPOLLIN")}+0...0.2 epoll_wait(5, {events=EPOLLIN, fd=4}, 1, 500) = 1
+      +.1 < . 1:11(10) ack 1 win 65535\n+0 > . 1:1(0) ack 11
+      +0 read(4, ..., 10) = 10\n+0....05 epoll_wait(5, {events=0, ptr=0}, 1, 50) = 0\n`.replace("0.2", "0.1"),
+    ));
+  it("compares what it tells", async () => {
+    await fails(`${make}${control("ADD", "EPOLLOUT")}${told("EPOLLIN")}`, /events is 4, expected 1/);
+    await fails(`${make}${control("ADD", "EPOLLOUT")}${told("EPOLLOUT").replace("fd=4", "fd=7")}`, /fd is 4/);
+  });
+  it("knows what it watches", () =>
+    passes(`${make}${control("MOD", "EPOLLIN", "-1 ENOENT")}${control("ADD", "EPOLLIN")}${control("ADD", "EPOLLIN", "-1 EEXIST")}
+      ${text(1)}${control("DEL", "0")}${quiet}${control("DEL", "0", "-1 ENOENT")}
+      +0 close(5) = 0\n+0 epoll_wait(5, {events=0, ptr=0}, 1, 0) = -1 EBADF\n+0 close(5) = -1 EBADF\n`));
+});
+
 describe("SO_TIMESTAMPING", () => {
   const on = `+0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_SOFTWARE |
     SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID], 4) = 0\n`;
@@ -182,6 +228,18 @@ describe("SO_SNDBUF is Linux's: twice what is asked for, and records are counted
     ));
 });
 
+describe("a send buffer that the script's own tcp_wmem says the beginning of", () => {
+  const opened = (wmem: string) =>
+    CONNECTED.replace("0 socket", `0 \`sysctl net.ipv4.tcp_wmem="${wmem}"\`\n+0 socket`);
+  const full = `+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0\n+0 write(4, ..., 200000) = 46720\n+0 > P. 1:14601(14600) ack 1\n`;
+  const again =
+    "+.1 < . 1:1(0) ack 14601 win 65535\n+0 > P. 14601:43801(29200) ack 1\n+0 write(4, ..., 200000) = ";
+
+  it("is counted as Linux does, and grows with the window for who has found no room", () =>
+    passes(`${full}${again}157680`, opened("4096 30000 4194304")));
+  it("but not beyond what is set", () => passes(`${full}${again}29200`, opened("4096 30000 30000")));
+});
+
 describe("options", () => {
   it("that change nothing are taken, and told", () =>
     passes(`+0 setsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], 4) = 0\n+0 getsockopt(4, SOL_SOCKET, SO_ZEROCOPY, [1], [4]) = 0
@@ -211,11 +269,11 @@ describe("options", () => {
     passes(
       `+0 setsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], 4) = 0
       +0 getsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [2000], [4]) = 0\n+0 fcntl(4, F_SETFL, O_NONBLOCK) = 0
-      +0 write(4, ..., 16400) = 16384\n+0 > P. 1:14601(14600) ack 1
+      +0 write(4, ..., 16400) = 16400\n+0 > P. 1:14601(14600) ack 1
       +0 poll([{fd=4, events=POLLOUT, revents=0}], 1, 0) = 0
-      +.1 < . 1:1(0) ack 1461 win 65535\n+0 > P. 14601:16385(1784) ack 1
+      +.1 < . 1:1(0) ack 1461 win 65535\n+0 > P. 14601:16401(1800) ack 1
       +0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1`,
-      CONNECTED.replace("0 socket", '0 `sysctl net.ipv4.tcp_wmem="4096 16384 16384"`\n+0 socket'),
+      CONNECTED.replace("0 socket", '0 `sysctl net.ipv4.tcp_wmem="4096 65536 65536"`\n+0 socket'),
     ));
   it("of a listener are those of its connections, from their SYN,ACK on", async () => {
     await passes(
