@@ -29,6 +29,7 @@ export const relaxations: readonly string[] = [
   "of two behaviours that a script has by #ifdef, either",
   "Linux scripts: soft ICMP errors about a connection being opened are made hard, which are to end it",
   "BSD scripts: CWR not compared on what is sent again",
+  "BSD scripts: ICMP errors that are neither soft nor hard by RFC 1122 are made soft",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused, and told of without an end where RFC 9293 has none",
   "BSD scripts: whether a repeated SYN asks for ECN not compared",

@@ -17,7 +17,7 @@ import { NotApplicable, outcomeDifference, outcomeText, type Pending, Unsupporte
 import { settingsFor } from "./profile.ts";
 import { setDefault } from "./socket-defaults.ts";
 import { NOT_WAITING, Sockets } from "./sockets.ts";
-import { asFinal } from "./soft-errors.ts";
+import { asFinal, asPassing } from "./soft-errors.ts";
 import { Recorder, type TraceEntry } from "./trace.ts";
 import { atOurEdge } from "./window-edge.ts";
 import { decode, type LivePacket, TCP } from "./wire.ts";
@@ -329,13 +329,7 @@ export class Runner {
     const flow = packet.kind === "tcp" ? this.inboundFlow(packet) : this.peerOf(packet);
     const { family, localAddress, remoteAddress } = this.config;
     const octets = (text: string) => parseAddress(text, "address").octets;
-    const moves = this.bsdHabits && packet.kind === "tcp";
-    const hardens = packet.kind === "icmp" && this.relaxed && !this.bsdHabits;
-    const put = moves
-      ? atOurEdge(packet, flow.next, this.find(flow), this.config)
-      : hardens
-        ? asFinal(packet, this.find(flow)?.state)
-        : packet;
+    const put = this.relaxed ? this.portable(packet, flow) : packet;
     const bytes = inject(put, flow, {
       family,
       source: octets(remoteAddress),
@@ -349,6 +343,14 @@ export class Runner {
     this.recorder.inbound(this.now, bytes, packet);
     this.engine.receive([bytes], this.engineTime);
     this.settle();
+  }
+
+  /** What the script sends, where its stack takes it otherwise: see `relaxations`. */
+  private portable(packet: PacketAction, flow: Flow): PacketAction {
+    if (packet.kind === "tcp")
+      return this.bsdHabits ? atOurEdge(packet, flow.next, this.find(flow), this.config) : packet;
+    if (packet.kind !== "icmp") return packet;
+    return this.bsdHabits ? asPassing(packet) : asFinal(packet, this.find(flow)?.state);
   }
 
   // Which connection is meant.

@@ -10,6 +10,21 @@ const FINAL: Readonly<Record<string, string>> = {
   address_unreachable: "admin_prohibited",
 };
 
+/** Codes that RFC 1122 §3.2.2.1 does not divide: with Linux they end a connection that is being opened, with BSD none. */
+const PASSING: Readonly<Record<string, string>> = {
+  net_unknown: "net_unreachable",
+  host_unknown: "host_unreachable",
+  source_host_isolated: "host_unreachable",
+  precedence_violation: "host_unreachable",
+  precedence_cutoff: "host_unreachable",
+};
+
+/** An error of a BSD script's as BSD takes it. */
+export function asPassing(packet: IcmpPacket): IcmpPacket {
+  const code = packet.type === "unreachable" && packet.code !== undefined ? PASSING[packet.code] : undefined;
+  return code === undefined ? packet : { ...packet, code };
+}
+
 /**
  * Linux gives up a connection that is being opened for any ICMP error, for those too that RFC 9293 MUST-56 has end nothing:
  * its scripts' are made final.

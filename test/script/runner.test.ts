@@ -212,6 +212,12 @@ describe("relaxed: passes where strict fails, and only there", () => {
     ],
     ["a reset at the end of BSD's buffer", `${BSD}+0 < R 65700:65700(0) win 5\n+0 > . 1:1(0) ack 1`],
     [
+      "BSD's patience with an unknown network",
+      `0 \`sysctl net.inet.tcp.rfc1323=0\`\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
+       +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>
+       +.1 < [0:0(0)] icmp unreachable net_unknown\n+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0`,
+    ],
+    [
       "BSD's error for a prohibition",
       `0 \`sysctl net.inet.tcp.rfc1323=0\`\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
        +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>
