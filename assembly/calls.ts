@@ -297,7 +297,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
   tcb.rcvStream.get(from, staging + skip, taken);
   tcb.rcvRead = from.plus(taken);
   if (tcb.urgent) urgentRead(tcb);
-  if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.clear();
+  if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.finish(from, tcb.rcvRead);
   else tcb.rcvStream.trim(from, tcb.rcvRead);
   textRead(tcb);
   if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {

@@ -24,7 +24,7 @@ import { conclude, observe, reading } from "./observer.ts";
 import { layOut, slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, earliest } from "./queues.ts";
 import { expireFragments } from "./receive/fragments.ts";
-import { arrive } from "./receive/input.ts";
+import { arrive, misplaced } from "./receive/input.ts";
 import { wakeWriters } from "./send/buffer.ts";
 import { fill } from "./send/output.ts";
 import { CNT_IN_DISCARDS, CNT_IN_RECEIVES } from "./shared/counters.ts";
@@ -47,11 +47,18 @@ export function address(prefix: u32): bool {
   return addAddress(staging, prefix);
 }
 
-export function input(packets: u32, now: f64, marked: bool): void {
+/**
+ * Take the `packets` packets that stand within the first `octets` of the receive ring, whose table counts from `base`; `marked`: the
+ * words beside them say something. Returns -1, or, with nothing done, which of them the table has elsewhere.
+ */
+export function input(packets: u32, now: f64, marked: bool, base: u32, octets: u32): i32 {
+  const wrong = misplaced(packets, base, octets);
+  if (wrong >= 0) return wrong;
   setNow(now);
   arrive(packets, marked);
   wakeWriters();
   drainEvents();
+  return -1;
 }
 
 /** `packets` that arrived found no place in the ingress queue. */

@@ -243,6 +243,17 @@ export class Stream {
     }
   }
 
+  /** What was live from `from` to `to` is not any more, and nothing else is: give back everything. */
+  finish(from: Seq, to: Seq): void {
+    this.trim(from, to);
+    // One is left at most, where it ends: the whole table need not be looked through for it.
+    if (this.held) {
+      const entry = this.entry(to);
+      if (entry != 0) this.drop(entry);
+    }
+    this.clear();
+  }
+
   /** Nothing is live any more: give back everything. */
   clear(): void {
     const map = this.map;

@@ -8,7 +8,7 @@ import { instantiate, type WasmOptions } from "./wasm.ts";
 interface Exports {
   init(octets: number): void;
   address(prefix: number): number;
-  input(packets: number, now: number, marked: number): void;
+  input(packets: number, now: number, marked: number, base: number, octets: number): number;
   discard(packets: number): void;
   output(packets: number, octets: number, now: number): number;
   timers(slots: number, now: number): void;

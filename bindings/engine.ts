@@ -164,35 +164,33 @@ class SansIoEngine implements Engine {
     let next = 0;
     do {
       // As many packets as the ring holds; one batch of the usual size is one round.
-      const base = next < count ? table[next * 2]! : 0;
-      let taken = 0;
-      let end = 0;
-      let marked = 0;
-      while (next < count && taken < RX_PACKETS) {
-        const offset = table[next * 2]! - base;
-        const length = table[next * 2 + 1]!;
-        if (offset < end || length < 0 || base + offset + length > batch.bytes.length)
-          throw new SynwaveError(
-            "EINVAL",
-            `packet ${next} of the batch lies at ${base + offset}, length ${length}`,
-          );
-        if (offset + length > RX_BYTES) {
-          if (taken) break;
-          // Longer than any packet: the rest is padding.
-          core.words[entries + 1] = PACKET_MAX;
-        } else core.words[entries + taken * 2 + 1] = length;
-        core.words[entries + taken * 2] = offset;
-        marked |= segments[next]! | checksums[next]!;
-        end = Math.min(offset + length, RX_BYTES);
-        taken++;
-        next++;
+      const base = next < count ? Math.max(table[next * 2]!, 0) : 0;
+      let last = Math.min(count, next + RX_PACKETS);
+      while (last > next + 1 && table[last * 2 - 2]! + table[last * 2 - 1]! - base > RX_BYTES) last--;
+      const taken = last - next;
+      const room = Math.min(RX_BYTES, batch.bytes.length - base);
+      let octets = 0;
+      if (taken > 0) {
+        core.words.set(table.subarray(next * 2, last * 2), entries);
+        // Longer than any packet: the rest is padding.
+        if (table[next * 2 + 1]! > PACKET_MAX) core.words[entries + 1] = PACKET_MAX;
+        octets = Math.max(0, Math.min(table[last * 2 - 2]! + table[last * 2 - 1]! - base, room));
       }
+      let marked = 0;
+      for (let i = next; i < last; i++) marked |= segments[i]! | checksums[i]!;
       if (marked !== 0)
-        for (let i = 0, from = next - taken; i < taken; i++)
-          core.words[marks + i] = segments[from + i]! | (checksums[from + i]! << MARK_CHECKSUM_SHIFT);
-      core.copy(core.bytes, batch.bytes.subarray(base, base + end), ring);
-      core.call.input(taken, micros, marked ? 1 : 0);
+        for (let i = next; i < last; i++)
+          core.words[marks + i - next] = segments[i]! | (checksums[i]! << MARK_CHECKSUM_SHIFT);
+      core.copy(core.bytes, batch.bytes.subarray(base, base + octets), ring);
+      // The engine looks where packets lie before it looks at any.
+      const wrong = core.call.input(taken, micros, marked ? 1 : 0, base, room);
+      if (wrong >= 0)
+        throw new SynwaveError(
+          "EINVAL",
+          `packet ${next + wrong} of the batch lies at ${table[(next + wrong) * 2]}, length ${table[(next + wrong) * 2 + 1]}`,
+        );
       this.manager.drain();
+      next = last;
     } while (next < count);
   }
 
@@ -255,7 +253,7 @@ class SansIoEngine implements Engine {
     const area = core.words[control.CTL_TX >> 2]!;
     const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
     core.copy(batch.bytes, core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)), 0);
-    for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
+    batch.table.set(core.words.subarray(table, table + made * 2));
     if (this.offloads) {
       const marks = core.words[control.CTL_TX_MARKS >> 2]! >> 2;
       for (let i = 0; i < made; i++) {

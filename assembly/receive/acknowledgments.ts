@@ -39,7 +39,7 @@ export function acknowledge(tcb: Tcb, ack: Seq): void {
   const to = ack > tcb.sndEnd ? tcb.sndEnd : ack;
   if (to != from) {
     tcb.bytesAcked += to.since(from);
-    if (to == tcb.sndEnd) tcb.sndStream.clear();
+    if (to == tcb.sndEnd) tcb.sndStream.finish(from, to);
     else tcb.sndStream.trim(from, to);
   }
   tcb.retransmits = 0;

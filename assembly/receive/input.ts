@@ -32,6 +32,23 @@ import { forgetModel, isPredicted, takeModel } from "./predicted.ts";
 import { segmentArrives } from "./segment-arrives.ts";
 import { timeWaitArrives } from "./time-wait-arrives.ts";
 
+/**
+ * Have the receive ring's table, which counts from `base`, count from where the ring begins. Its packets must stand one behind the
+ * other in the first `octets`; returns which is the first that does not, -1 if all do.
+ */
+export function misplaced(packets: u32, base: u32, octets: u32): i32 {
+  let end: u32 = 0;
+  for (let i: u32 = 0; i < packets; i++) {
+    const entry = rxTable + (i << 3);
+    const offset = load<u32>(entry) - base;
+    const length = load<u32>(entry, 4);
+    if (offset < end || offset > octets || length > octets - offset) return i;
+    store<u32>(entry, offset);
+    end = offset + length;
+  }
+  return -1;
+}
+
 /** Process the `packets` packets of the receive ring; `marked`: the words beside them say something (marks.ts). */
 export function arrive(packets: u32, marked: bool): void {
   expireFragments();

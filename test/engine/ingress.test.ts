@@ -35,3 +35,53 @@ describe("the ingress queue", () => {
     expect(engine.counters()).toMatchObject({ InDiscards: 0, InSegs: 6400 });
   });
 });
+
+describe("a batch", () => {
+  const full = () => {
+    const batch = new PacketBatch(8, 1024);
+    for (const packet of packets(4)) batch.push(packet);
+    return batch;
+  };
+
+  it.each<[string, (batch: PacketBatch) => void, string]>([
+    ["begins before the end of the one before it", ({ table }) => void (table[4] = table[2]! + 8), "2 of the batch lies at 48, length 40"],
+    ["has a negative length", ({ table }) => void (table[7] = -1), "3 of the batch lies at 120, length -1"],
+    ["begins before the buffer", ({ table }) => void (table[0] = -8), "0 of the batch lies at -8, length 40"],
+    ["ends behind the buffer", ({ table }) => void (table[7] = 1000), "3 of the batch lies at 120, length 1000"],
+    ["lies behind the buffer", ({ table }) => void (table[6] = 1 << 30), `3 of the batch lies at ${1 << 30}, length 40`],
+  ])("whose table has a packet that %s is refused whole, by name", async (_, spoil, message) => {
+    const engine = await makeEngine();
+    const batch = full();
+    spoil(batch);
+    expect(() => engine.receiveBatch(batch, 0)).toThrow(
+      expect.objectContaining({ code: "EINVAL", message: expect.stringContaining(message) }),
+    );
+    expect(engine.counters().InReceives).toBe(0);
+    engine.receiveBatch(full(), 0);
+    expect(engine.counters().InSegs).toBe(4);
+  });
+
+  it("may leave room before its first packet, between packets and behind the last", async () => {
+    const engine = await makeEngine();
+    const batch = new PacketBatch(8, 4096);
+    for (const [i, packet] of packets(3).entries()) {
+      batch.bytes.set(packet, 504 + 1008 * i);
+      batch.table.set([504 + 1008 * i, packet.length], 2 * i);
+    }
+    batch.count = 3;
+    engine.receiveBatch(batch, 0);
+    expect(engine.counters()).toMatchObject({ InSegs: 3, InCsumErrors: 0, InTruncatedPkts: 0 });
+  });
+
+  it("may have more packets, and more octets, than the receive ring holds", async () => {
+    const engine = await makeEngine({ settings: { netdevMaxBacklog: 2000 } });
+    const many = new PacketBatch(2000, 2000 * 40);
+    for (const packet of packets(2000)) many.push(packet);
+    engine.receiveBatch(many, 0);
+    expect(engine.counters()).toMatchObject({ InSegs: 2000, InCsumErrors: 0 });
+    const large = new PacketBatch(300, 300 * 1504);
+    for (const packet of packets(300)) large.push(Uint8Array.from({ length: 1500 }, (_, i) => packet[i] ?? 0));
+    engine.receiveBatch(large, 0);
+    expect(engine.counters()).toMatchObject({ InSegs: 2300, InCsumErrors: 0 });
+  });
+});
