@@ -1,4 +1,4 @@
-import { giveSlot, takeSlot } from "./pool.ts";
+import { giveSlot, isPlentiful, takeSlot } from "./pool.ts";
 import { ANNEX_RECEIVE, ANNEX_RECEIVE_BYTES } from "./shared/annex-layout.ts";
 import { SLOT_SIZE } from "./shared/sizes.ts";
 import { Tcb } from "./tcb.ts";
@@ -7,6 +7,14 @@ import { Tcb } from "./tcb.ts";
 export function annexOf(tcb: Tcb): usize {
   if (tcb.annex == 0) tcb.annex = u32(takeSlot());
   return tcb.annex;
+}
+
+/**
+ * The same for what nobody asked for: 0 when memory is short. Whoever has talked keeps the annex while silent, so that
+ * those who are yet to talk must be left some memory.
+ */
+export function spareAnnexOf(tcb: Tcb): usize {
+  return tcb.annex != 0 || isPlentiful() ? annexOf(tcb) : 0;
 }
 
 /** `tcb` is being freed, and whatever the parts of its annex hold was given back. */

@@ -16,7 +16,7 @@ import {
   tooManyOrphans,
 } from "./lifecycle.ts";
 import { dequeueAccept, setBacklog } from "./listener.ts";
-import { slotAt, slotsInUse, staging } from "./pool.ts";
+import { fetchSlot, isCrowded, slotAt, slotsInUse, staging } from "./pool.ts";
 import { drainEvents, handle, raise, release, wantOutput } from "./queues.ts";
 import { textRead } from "./receive/tuning.ts";
 import { canMark, markRecord } from "./records.ts";
@@ -217,6 +217,7 @@ export function accept(slot: u32, generation: u32): i32 {
 export function send(slot: u32, generation: u32, skip: u32, length: u32): i32 {
   const at = handle(slot, generation);
   if (at == 0) return ERR_STALE;
+  if (isCrowded()) fetchSlot(at);
   const tcb = Tcb.at(at);
   const state = tcb.state;
   if (

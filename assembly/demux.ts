@@ -1,9 +1,10 @@
 import { hash4, hash6 } from "./hash.ts";
+import { PROTOCOL_TCP } from "./packet/ip.ts";
 import { segment } from "./packet/segment.ts";
-import { hashMask, hashTable } from "./pool.ts";
+import { fetchSlot, hashMask, hashTable, rxArea, rxTable } from "./pool.ts";
 import { CTL_HASH_KEY } from "./shared/control.ts";
-import { LISTEN } from "./shared/states.ts";
-import { TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS } from "./shared/tcb-layout.ts";
+import { ESTABLISHED, LISTEN } from "./shared/states.ts";
+import { TCB_ANNEX, TCB_LOCAL_ADDRESS, TCB_REMOTE_ADDRESS, TCB_STATE } from "./shared/tcb-layout.ts";
 import { Tcb } from "./tcb.ts";
 
 // Connections by 4-tuple: a chained table under a keyed hash, so that a stranger cannot choose tuples that collide.
@@ -72,6 +73,24 @@ export function lookupSegment(): usize {
     at = tcb.hashNext;
   }
   return 0;
+}
+
+/**
+ * Fetch the connections of the `packets` packets in the receive ring, for all of them together: where there are very many
+ * connections, each is waited for as long as all of these. What is no ordinary packet is left out.
+ */
+export function fetchConnections(packets: u32): void {
+  for (let i: u32 = 0; i < packets; i++) {
+    const entry = rxTable + (i << 3);
+    const packet = rxArea + load<u32>(entry);
+    if (load<u32>(entry, 4) < 40 || load<u8>(packet) != 0x45 || load<u8>(packet, 9) != PROTOCOL_TCP) continue;
+    const hash = hash4(CTL_HASH_KEY, load<u32>(packet, 12), load<u32>(packet, 16), load<u32>(packet, 20));
+    const at = usize(load<u32>(bucket(hash)));
+    if (at == 0) continue;
+    fetchSlot(at);
+    const annex = usize(load<u32>(at, TCB_ANNEX));
+    if (annex && load<u8>(at, TCB_STATE) == ESTABLISHED) fetchSlot(annex);
+  }
 }
 
 /** Another connection with the addresses and ports of `tcb`, or 0. */

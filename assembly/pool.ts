@@ -163,6 +163,30 @@ export function slotsInUse(): u32 {
   return u32((slotsNext - slots) >> SLOT_SHIFT);
 }
 
+/** So many slots are in no cache. */
+const CROWD: usize = 8192 * SLOT_SIZE;
+
+/** Whether there are more slots than any cache has room for. */
+export function isCrowded(): bool {
+  return slotsNext - slots > CROWD;
+}
+
+/** What was fetched last, kept so that no compiler leaves it out. */
+export let fetched: u32 = 0;
+
+/** Ask memory for all lines of a slot together: one by one, as they are wanted, each would be waited for by itself. */
+export function fetchSlot(at: usize): void {
+  fetched =
+    load<u32>(at) ^
+    load<u32>(at, 64) ^
+    load<u32>(at, 128) ^
+    load<u32>(at, 192) ^
+    load<u32>(at, 256) ^
+    load<u32>(at, 320) ^
+    load<u32>(at, 384) ^
+    load<u32>(at, 448);
+}
+
 /** A block with anything in it, or 0 when memory has ended. */
 export function takeBlock(): usize {
   const block = freeBlocks;
@@ -210,6 +234,11 @@ export function isPressed(): bool {
 /** Whether so little is left that no new connection should begin: those there are come first. */
 export function isExhausted(): bool {
   return blocksLeft() <= blockTotal >> 5;
+}
+
+/** Whether there is memory for what a connection can do without, and text still comes and goes. */
+export function isPlentiful(): bool {
+  return blocksLeft() > 3 * (blockTotal >> 5);
 }
 
 let given = false;

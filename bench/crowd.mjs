@@ -4,7 +4,7 @@ import { loadLibrary } from "./dist.mjs";
 
 const BATCH = 256;
 /** Connections that are ever written to, drawn from all: more than any cache holds, and all that memory has room for. */
-const TALKERS = 65536;
+const TALKERS = 32768;
 /** Connections written to before anything is sent. */
 const AT_ONCE = 50;
 const ADVANCES = 5000;

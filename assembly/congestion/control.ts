@@ -1,4 +1,4 @@
-import { annexOf } from "../annex.ts";
+import { spareAnnexOf } from "../annex.ts";
 import { CA_RECOVERY } from "../recovery/newreno.ts";
 import { beginScoreboard, isScored, Sent } from "../recovery/scoreboard.ts";
 import { Pacing } from "../send/pacing.ts";
@@ -86,7 +86,7 @@ export function beforeText(tcb: Tcb): void {
 export function textSent(tcb: Tcb, limited: bool): void {
   measureUse(tcb, limited);
   // A connection that only ends has no use for an annex.
-  if (tcb.bytesSent == 0 || wanted(tcb) != CONTROL_CUBIC || annexOf(tcb) == 0) return;
+  if (tcb.bytesSent == 0 || wanted(tcb) != CONTROL_CUBIC || spareAnnexOf(tcb) == 0) return;
   if (!Cubic.of(tcb).begun) {
     cubicBegin(tcb);
     hystartBegin(tcb);

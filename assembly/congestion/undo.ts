@@ -1,4 +1,4 @@
-import { annexOf } from "../annex.ts";
+import { spareAnnexOf } from "../annex.ts";
 import { ANNEX_CONGESTION, UNDO_CWND, UNDO_END, UNDO_SSTHRESH } from "../shared/annex-layout.ts";
 import { Tcb } from "../tcb.ts";
 
@@ -18,7 +18,7 @@ class Undo {
 
 /** Whether there is memory for it: without an annex nothing can be undone. */
 export function rememberWindow(tcb: Tcb): bool {
-  if (annexOf(tcb) == 0) return false;
+  if (spareAnnexOf(tcb) == 0) return false;
   const undo = Undo.of(tcb);
   undo.cwnd = tcb.cwnd;
   undo.ssthresh = tcb.ssthresh;

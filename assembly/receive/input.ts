@@ -1,11 +1,11 @@
 import { addressHigh, addressLow, isAnswerable } from "../addresses.ts";
 import { count } from "../counters.ts";
-import { lookupListener, lookupSegment } from "../demux.ts";
+import { fetchConnections, lookupListener, lookupSegment } from "../demux.ts";
 import { replaceTimeWait } from "../lifecycle.ts";
 import { ip, PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP, PROTOCOL_UDP, parseIp } from "../packet/ip.ts";
 import { ACK, FIN, RST, SYN, segment } from "../packet/segment.ts";
 import { parseTcp } from "../packet/tcp.ts";
-import { rxArea, rxMarks, rxTable, staging } from "../pool.ts";
+import { isCrowded, rxArea, rxMarks, rxTable, staging } from "../pool.ts";
 import { reset } from "../send/replies.ts";
 import { Seq } from "../seq.ts";
 import { setting } from "../settings.ts";
@@ -53,6 +53,7 @@ export function misplaced(packets: u32, base: u32, octets: u32): i32 {
 export function arrive(packets: u32, marked: bool): void {
   expireFragments();
   forgetModel();
+  if (isCrowded()) fetchConnections(packets);
   for (let i: u32 = 0; i < packets; i++) {
     const entry = rxTable + (i << 3);
     const at = rxArea + load<u32>(entry);

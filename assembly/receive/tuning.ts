@@ -1,4 +1,4 @@
-import { annexOf } from "../annex.ts";
+import { spareAnnexOf } from "../annex.ts";
 import { segment } from "../packet/segment.ts";
 import { isPressed } from "../pool.ts";
 import { nextSrtt } from "../rtt.ts";
@@ -72,7 +72,7 @@ export function textRead(tcb: Tcb): void {
   if (tcb.rcvBuf >= most || tcb.isReceiveBufferFixed || !setting(SET_MODERATE_RCVBUF)) return;
   const least = BEGIN_SEGMENTS * tcb.advMss;
   // A connection over which little comes has no use for an annex.
-  if (tcb.bytesReceived <= least || annexOf(tcb) == 0) return;
+  if (tcb.bytesReceived <= least || spareAnnexOf(tcb) == 0) return;
   const it = Tuning.of(tcb);
   if (it.space != 0) {
     const took = now - it.roundAt;

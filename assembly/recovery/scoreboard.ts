@@ -1,4 +1,4 @@
-import { annexOf } from "../annex.ts";
+import { spareAnnexOf } from "../annex.ts";
 import { Reassembly } from "../reassembly.ts";
 import { Seq } from "../seq.ts";
 import {
@@ -311,7 +311,7 @@ export function scoreboard(tcb: Tcb): Scoreboard {
  * without, as with one that does not.
  */
 export function beginScoreboard(tcb: Tcb): void {
-  if (!tcb.sackOk || annexOf(tcb) == 0) return;
+  if (!tcb.sackOk || spareAnnexOf(tcb) == 0) return;
   const board = scoreboard(tcb);
   if (board.reordering) return;
   board.clear();
