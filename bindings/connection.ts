@@ -200,7 +200,7 @@ export class ConnectionHandle implements Connection {
       const taken = core.call.receive(this.slot, this.generation, skip, length);
       if (taken > 0) {
         const from = core.staging + skip;
-        core.copy(into, core.bytes.subarray(from, from + taken), done);
+        core.copy(into, core.views.of(from, from + taken), done);
         done += taken;
         if (taken < length) break;
         continue;

@@ -2,6 +2,7 @@ import * as control from "../assembly/shared/control.ts";
 import { MEMORY_MIN, SLOT_SHIFT } from "../assembly/shared/sizes.ts";
 import { type Copy, copyFor } from "./copy.ts";
 import { SynwaveError } from "./errors.ts";
+import { Views } from "./views.ts";
 import { instantiate, type WasmOptions } from "./wasm.ts";
 
 /** The crossings, as assembly/index.ts has them. `now` in microseconds; negative results as in shared/results.ts. */
@@ -47,6 +48,7 @@ type Crossing = (a?: number, b?: number, c?: number, d?: number, e?: number) => 
 export interface Core {
   readonly memory: WebAssembly.Memory;
   readonly bytes: Uint8Array;
+  readonly views: Views;
   readonly words: Int32Array;
   readonly doubles: Float64Array;
   readonly call: Exports;
@@ -104,6 +106,7 @@ export async function createCore(
   return {
     memory,
     bytes,
+    views: new Views(bytes),
     words,
     doubles,
     call,

@@ -171,7 +171,8 @@ class SansIoEngine implements Engine {
       const room = Math.min(RX_BYTES, batch.bytes.length - base);
       let octets = 0;
       if (taken > 0) {
-        core.words.set(table.subarray(next * 2, last * 2), entries);
+        // One by one: views of both tables would be garbage.
+        for (let i = 0; i < taken * 2; i++) core.words[entries + i] = table[next * 2 + i]!;
         // Longer than any packet: the rest is padding.
         if (table[next * 2 + 1]! > PACKET_MAX) core.words[entries + 1] = PACKET_MAX;
         octets = Math.max(0, Math.min(table[last * 2 - 2]! + table[last * 2 - 1]! - base, room));
@@ -181,7 +182,7 @@ class SansIoEngine implements Engine {
       if (marked !== 0)
         for (let i = next; i < last; i++)
           core.words[marks + i - next] = segments[i]! | (checksums[i]! << MARK_CHECKSUM_SHIFT);
-      core.copy(core.bytes, batch.bytes.subarray(base, base + octets), ring);
+      core.copy(core.bytes, batch.views.of(base, base + octets), ring);
       // The engine looks where packets lie before it looks at any.
       const wrong = core.call.input(taken, micros, marked ? 1 : 0, base, room);
       if (wrong >= 0)
@@ -252,8 +253,8 @@ class SansIoEngine implements Engine {
     const used = core.words[control.CTL_TX_USED >> 2]!;
     const area = core.words[control.CTL_TX >> 2]!;
     const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
-    core.copy(batch.bytes, core.bytes.subarray(area, area + Math.min(used, batch.bytes.length)), 0);
-    batch.table.set(core.words.subarray(table, table + made * 2));
+    core.copy(batch.bytes, core.views.of(area, area + Math.min(used, batch.bytes.length)), 0);
+    for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
     if (this.offloads) {
       const marks = core.words[control.CTL_TX_MARKS >> 2]! >> 2;
       for (let i = 0; i < made; i++) {

@@ -94,6 +94,9 @@ class ListenerHandle implements Listener {
   }
 }
 
+/** Places for holders that have something to tell, kept from one poll to the next. */
+const TOLD_KEPT = 1024;
+
 type Holder = ConnectionHandle | ListenerHandle | UdpHandle;
 
 /** What happens once per connection, call or timer: ports, listeners, handles, and the wheel's entries. */
@@ -106,7 +109,9 @@ export class Manager implements UdpKeeper {
   /** Whoever holds the connection or listener in each slot. One that nobody holds has no object. */
   private readonly holders: (Holder | undefined)[] = [];
   /** Holders with events to poll, each once. */
-  private told: Holder[] = [];
+  private told: (Holder | undefined)[] = [];
+  /** How many; the array stays, for a new one with every poll would be garbage. */
+  private toldCount = 0;
   /** Connections that ended in the drain under way and may be forgotten behind it. */
   private readonly ended: ConnectionHandle[] = [];
   private readonly portCounters = new Uint16Array(PORT_COUNTERS);
@@ -168,7 +173,7 @@ export class Manager implements UdpKeeper {
   }
 
   private tell(holder: Holder, news: number, error: number): void {
-    if (holder.pending === 0) this.told.push(holder);
+    if (holder.pending === 0) this.told[this.toldCount++] = holder;
     holder.pending |= news;
     if (holder instanceof ConnectionHandle && news & FINAL) {
       if (error && !holder.spent) holder.error ??= errorFor(error, holder.peer);
@@ -179,8 +184,12 @@ export class Manager implements UdpKeeper {
 
   poll(): EngineEvent[] {
     const events: EngineEvent[] = [];
-    if (this.told.length === 0) return events;
-    for (const holder of this.told) {
+    const { told, toldCount } = this;
+    this.toldCount = 0;
+    if (toldCount > TOLD_KEPT) this.told = [];
+    for (let i = 0; i < toldCount; i++) {
+      const holder = told[i]!;
+      told[i] = undefined;
       const flags = holder.pending;
       holder.pending = 0;
       if (holder instanceof ListenerHandle) {
@@ -203,7 +212,6 @@ export class Manager implements UdpKeeper {
       if (flags & control.EV_TIMED_OUT) events.push({ type: "timedOut", connection });
       if (flags & control.EV_CLOSED) events.push({ type: "closed", connection });
     }
-    this.told = [];
     return events;
   }
 

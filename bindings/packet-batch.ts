@@ -1,4 +1,5 @@
 import { SynwaveError } from "./errors.ts";
+import { Views } from "./views.ts";
 
 /** Packets start on this boundary: a copy into shared memory is several times slower when it is off by a byte. */
 const ALIGN = 8;
@@ -22,6 +23,8 @@ export class PacketBatch {
    * pseudo-header only, and whoever puts the packet on a wire completes it; 2, verified already. What is not 0 is believed.
    */
   readonly checksums: Uint8Array;
+  /** Of `bytes`; for the engine's own use. */
+  readonly views: Views;
   /** Packets held. */
   count = 0;
   /** Octets of `bytes` in use, alignment included. */
@@ -37,6 +40,7 @@ export class PacketBatch {
     if (!Number.isSafeInteger(bytes) || bytes < ALIGN)
       throw new SynwaveError("EINVAL", `bytes must be an integer of at least ${ALIGN}, not ${bytes}`);
     this.bytes = new Uint8Array(bytes);
+    this.views = new Views(this.bytes);
     this.table = new Int32Array(packets * 2);
     this.segments = new Uint16Array(packets);
     this.checksums = new Uint8Array(packets);
