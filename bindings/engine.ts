@@ -168,7 +168,7 @@ class SansIoEngine implements Engine {
       let last = Math.min(count, next + RX_PACKETS);
       while (last > next + 1 && table[last * 2 - 2]! + table[last * 2 - 1]! - base > RX_BYTES) last--;
       const taken = last - next;
-      const room = Math.min(RX_BYTES, batch.bytes.length - base);
+      const room = Math.max(0, Math.min(RX_BYTES, batch.bytes.length - base));
       let octets = 0;
       if (taken > 0) {
         // One by one: views of both tables would be garbage.

@@ -132,7 +132,6 @@ export class Manager implements UdpKeeper {
       const count = words[control.CTL_EVENT_COUNT >> 2]!;
       words[control.CTL_EVENT_COUNT >> 2] = 0;
       const area = words[control.CTL_EVENTS >> 2]!;
-      if (count > 1) this.touch(area, count);
       for (let i = 0; i < count; i++) this.take(area + i * control.EVENT_SIZE);
       for (let over = this.ended.pop(); over; over = this.ended.pop())
         if (over.readable === 0) core.call.forget(over.slot, over.generation);
@@ -140,13 +139,6 @@ export class Manager implements UdpKeeper {
       // Forgetting raises events of its own, and there may have been more than the area holds.
       core.call.events();
     }
-  }
-
-  /** Have memory bring the timers' entries of all events together, rather than each when its turn comes. */
-  private touch(area: number, count: number): void {
-    const { words } = this.core;
-    for (let i = 0; i < count; i++)
-      this.wheel.touch(words[(area + i * control.EVENT_SIZE + control.EVENT_SLOT) >> 2]!);
   }
 
   private take(at: number): void {

@@ -103,16 +103,6 @@ export class Wheel {
     this.#link(slot, when);
   }
 
-  /** Look at what `arm` and `cancel` of `slot` will change, and change nothing. */
-  touch(slot: number): void {
-    const ints = this.#ints;
-    const at = slot << INTS;
-    const next = ints[at + NEXT]!;
-    const previous = ints[at + PREVIOUS]!;
-    // Scratch to the sort, and here what keeps a compiler from leaving it all out.
-    this.#runs[0] = (next > 0 ? ints[next << INTS]! : 0) ^ (previous > 0 ? ints[previous << INTS]! : 0);
-  }
-
   /** Disarm `slot`; nothing happens when it is not armed. */
   cancel(slot: number): void {
     this.#check(slot);

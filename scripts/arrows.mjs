@@ -20,7 +20,8 @@ export const groups = [
   // What every layer of bindings/ speaks in.
   {
     name: "base",
-    files: /^bindings\/(checksum|errors|packet-batch|views|types|settings|counters|clock[^/]*|virtual-clock)\.ts$/,
+    files:
+      /^bindings\/(checksum|errors|packet-batch|views|types|settings|counters|clock[^/]*|virtual-clock)\.ts$/,
     imports: ["shared"],
     packages: [],
   },

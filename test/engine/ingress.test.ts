@@ -43,22 +43,35 @@ describe("a batch", () => {
     return batch;
   };
 
-  it.each<[string, (batch: PacketBatch) => void, string]>([
-    ["begins before the end of the one before it", ({ table }) => void (table[4] = table[2]! + 8), "2 of the batch lies at 48, length 40"],
-    ["has a negative length", ({ table }) => void (table[7] = -1), "3 of the batch lies at 120, length -1"],
-    ["begins before the buffer", ({ table }) => void (table[0] = -8), "0 of the batch lies at -8, length 40"],
-    ["ends behind the buffer", ({ table }) => void (table[7] = 1000), "3 of the batch lies at 120, length 1000"],
-    ["lies behind the buffer", ({ table }) => void (table[6] = 1 << 30), `3 of the batch lies at ${1 << 30}, length 40`],
-  ])("whose table has a packet that %s is refused whole, by name", async (_, spoil, message) => {
+  it.each<[string, { entry: number; value: number }, string]>([
+    [
+      "begins before the end of the one before it",
+      { entry: 4, value: 48 },
+      "2 of the batch lies at 48, length 40",
+    ],
+    ["has a negative length", { entry: 7, value: -1 }, "3 of the batch lies at 120, length -1"],
+    ["begins before the buffer", { entry: 0, value: -8 }, "0 of the batch lies at -8, length 40"],
+    ["ends behind the buffer", { entry: 7, value: 1000 }, "3 of the batch lies at 120, length 1000"],
+  ])("whose table has a packet that %s is refused whole, by name", async (_, { entry, value }, message) => {
     const engine = await makeEngine();
     const batch = full();
-    spoil(batch);
+    batch.table[entry] = value;
     expect(() => engine.receiveBatch(batch, 0)).toThrow(
       expect.objectContaining({ code: "EINVAL", message: expect.stringContaining(message) }),
     );
     expect(engine.counters().InReceives).toBe(0);
     engine.receiveBatch(full(), 0);
     expect(engine.counters().InSegs).toBe(4);
+  });
+
+  it("that does not fit the ring, and has a packet behind its buffer, is refused there, by name", async () => {
+    const engine = await makeEngine();
+    const batch = full();
+    batch.table[6] = 1 << 30;
+    expect(() => engine.receiveBatch(batch, 0)).toThrow(
+      `packet 3 of the batch lies at ${1 << 30}, length 40`,
+    );
+    expect(engine.counters().InReceives).toBe(3);
   });
 
   it("may leave room before its first packet, between packets and behind the last", async () => {
@@ -80,7 +93,8 @@ describe("a batch", () => {
     engine.receiveBatch(many, 0);
     expect(engine.counters()).toMatchObject({ InSegs: 2000, InCsumErrors: 0 });
     const large = new PacketBatch(300, 300 * 1504);
-    for (const packet of packets(300)) large.push(Uint8Array.from({ length: 1500 }, (_, i) => packet[i] ?? 0));
+    for (const packet of packets(300))
+      large.push(Uint8Array.from({ length: 1500 }, (_, i) => packet[i] ?? 0));
     engine.receiveBatch(large, 0);
     expect(engine.counters()).toMatchObject({ InSegs: 2300, InCsumErrors: 0 });
   });
