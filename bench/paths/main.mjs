@@ -102,7 +102,8 @@ function textOf({ machine, node, date, commit, plan, rows, fairness, summary, la
     `# Bulk transfers with ${plan.congestion}, ${date}`,
     `${cpu}, ${cpus} CPUs, ${system}, Node ${node}, commit ${commit}. Transfers of a cell and pairing: ${plan.seeds}, of which the medians, in Mbit/s; ` +
       `"sending" and "receiving" are Synwave's goodput over Linux's on the same path. Wake-ups of the emulator came ` +
-      `${late.median.toFixed(2)} ms late in the median, and ${late.p99.toFixed(1)} ms in the worst hundredth of the median transfer.`,
+      `${late.median.toFixed(2)} ms late in the median, and ${late.p99.toFixed(1)} ms in the worst hundredth of the median transfer; ` +
+      `${late.repeats} were made again because they came too late.`,
     "In the picture circles are queues of a whole bandwidth-delay product, triangles of half of one.",
     table(
       ["", "measured", "target", ""],
@@ -187,7 +188,11 @@ export async function paths(words) {
   const report = {
     ...circumstances(),
     plan: { congestion, seeds, quick },
-    late: { median: middle("median"), p99: middle("p99") },
+    late: {
+      median: middle("median"),
+      p99: middle("p99"),
+      repeats: transfers.reduce((sum, { result }) => sum + result.repeats, 0),
+    },
     summary,
     rows,
     fairness,

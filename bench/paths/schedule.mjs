@@ -9,6 +9,10 @@ const LANES = 4;
 const LOAD = 40;
 /** What a transfer weighs besides its packets. */
 const LEAST = 3;
+/** Milliseconds that the worst hundredth of wake-ups may come late: beyond, the path was another than it says. */
+const LATE = 1;
+/** How often such a transfer is repeated. */
+const REPEATS = 3;
 
 class LaneProcess {
   #child;
@@ -39,6 +43,17 @@ class LaneProcess {
     const { result, error } = await answer;
     if (error !== undefined) throw new Error(`${job.cell.name} from ${job.from} to ${job.to}: ${error}`);
     return result;
+  }
+
+  /** Whether a transfer counts depends on how late the emulator was, never on what came of it. */
+  async runInTime(job) {
+    let best = await this.run(job);
+    let repeats = 0;
+    for (; best.late.p99 > LATE && repeats < REPEATS; repeats++) {
+      const next = await this.run(job);
+      if (next.late.p99 < best.late.p99) best = next;
+    }
+    return { ...best, repeats };
   }
 
   stop() {
@@ -72,7 +87,7 @@ export async function schedule(jobs, program, processors, done) {
           const lane = idle.pop();
           load += weigh(job);
           running++;
-          lane.run(job).then((result) => {
+          lane.runInTime(job).then((result) => {
             load -= weigh(job);
             running--;
             idle.push(lane);

@@ -22,6 +22,11 @@ interface Row {
   ns?: number;
   octets?: number;
   times?: number;
+  /** Gbit/s, and what part of the reference's is enough. */
+  rate?: number;
+  referenceRate?: number;
+  share?: number;
+  least?: number;
   reference?: string;
   referenceNs?: number;
   ratio?: number;
@@ -48,7 +53,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test("a run without groups has all of them, and prints each row once", () => {
   expect(Object.keys(report.groups)).toEqual([
-    ...["micro", "attack", "bulk", "churn", "idle", "flood", "latency", "collections", "memory"],
+    ...["micro", "attack", "bulk", "tun", "churn", "idle", "flood", "latency", "collections", "memory"],
   ]);
   for (const { rows } of Object.values(report.groups))
     for (const { name, memory, reference = "" } of rows)
@@ -62,13 +67,14 @@ test("a run without groups has all of them, and prints each row once", () => {
 
 test("every row has a figure, and every figure with a reference a ratio", () => {
   for (const row of Object.values(report.groups).flatMap(({ rows }) => rows)) {
-    expect(Number.isFinite(row.ns ?? row.octets ?? row.times), row.name).toBe(true);
+    expect(Number.isFinite(row.ns ?? row.octets ?? row.times ?? row.rate), row.name).toBe(true);
     if (row.ns !== undefined) expect(row.ns).toBeGreaterThan(0);
     if (row.reference !== undefined) {
       expect(row.ratio).toBeCloseTo(row.ns! / row.referenceNs!, 6);
       expect(row.samples).toHaveLength(1);
     }
-    expect(row.met === undefined).toBe(row.limit === undefined);
+    if (row.rate !== undefined) expect(row.share).toBeGreaterThan(0);
+    expect(row.met === undefined).toBe((row.limit ?? row.least) === undefined);
   }
 });
 
