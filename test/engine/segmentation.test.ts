@@ -163,7 +163,7 @@ describe("packets of several segments", () => {
     expect(supers(wire.seen)).toEqual([]);
   });
 
-  it("[3168-15] tell of a reduced window in one segment only", async () => {
+  it("tell of a reduced window in one segment only", async () => {
     const ecn = { ...OFFLOAD, settings: { tcpEcn: 1 } as const };
     const wire = await SuperWire.make(ecn, ecn);
     const { ours, theirs } = wire.open();
@@ -232,7 +232,7 @@ describe("a packet of several segments that arrives", () => {
     expect(connection.info().segsIn).toBeGreaterThanOrEqual(21);
   });
 
-  it("[5681-16] beyond a hole is answered for each, to a peer that counts", async () => {
+  it("beyond a hole is answered for each, to a peer that counts", async () => {
     const counting = await connected();
     expect(train(counting, 1000, 5000, 1000)).toBe(5);
     const seeing = await connected({ syn: { options: { mss: 1460, sackPermitted: true } } });
