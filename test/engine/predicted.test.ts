@@ -31,6 +31,7 @@ const KINDS = [
   "early fin",
   "overlap",
   "stranger",
+  "other port",
   "protocol",
   "beyond",
   "wrong sum",
@@ -62,7 +63,16 @@ const KINDS = [
 
 /** Those that leave the peer's next number where it is. */
 const LOST = new Set<string>([
-  ...["wrong sum", "wrong text", "wrong header", "wrong version", "fragment", "stranger", "protocol"],
+  ...[
+    "wrong sum",
+    "wrong text",
+    "wrong header",
+    "wrong version",
+    "fragment",
+    "stranger",
+    "other port",
+    "protocol",
+  ],
   ...["beyond", "ahead", "just ahead", "early fin"],
 ]);
 
@@ -121,7 +131,7 @@ class Flow {
     const packet = build({
       src: kind === "stranger" ? peer.peerAddress.replace(/2$/, "3") : peer.peerAddress,
       dst: peer.engineAddress,
-      srcPort: peer.peerPort,
+      srcPort: kind === "other port" ? 50000 : peer.peerPort,
       dstPort: peer.enginePort,
       seq: peer.iss + seq,
       ack: peer.engineIss + this.acked + (kind === "ack ahead" ? 1 << 20 : 0),

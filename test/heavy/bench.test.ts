@@ -88,7 +88,8 @@ test("what is required has its limit, for both kinds of memory", () => {
   expect(limits.sort()).toEqual(
     [
       ...linux.map((memory) => `Linux over veth ${memory} 0.33`),
-      ...["checksum # 1.20", "copyChecksum # 1.50", "segment # 3.00"].flatMap(both),
+      ...["checksum # 1.20", "copyChecksum # 1.50"].flatMap(both),
+      ...["segment shared 1.80", "segment unshared 1.50"],
       ...["md5Block # 0.60", "md5Block # 1.50", "md5Block # 8.00"].flatMap(both),
       ...["hash-wasm", "node:crypto", "plain JavaScript", "spark-md5"].map((name) => `${name} shared 1.00`),
       ...["of 1,000 shared 1.50", "ten timers shared 1.10"],
