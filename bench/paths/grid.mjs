@@ -41,6 +41,11 @@ export const shared = over([10, 50], [20, 40], [0], [1]).map((words) => cell(...
 
 export const QUICK = ["10M-40ms-0%-1bdp", "10M-40ms-1%-1bdp", "50M-40ms-0%-1bdp", "1M-40ms-0%-1bdp"];
 
+/** Transfers of a cell and pairing: more where chance decides which packets are lost, and so what comes of it. */
+export function seedsOf({ loss, reorder = 0 }, seeds) {
+  return loss > 0 || reorder > 0 ? seeds + 2 : seeds;
+}
+
 /** Seconds of a transfer: long enough for what comes after slow start to weigh more. */
 export function secondsOf({ rtt }, quick) {
   if (quick) return 4;

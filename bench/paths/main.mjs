@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { circumstances } from "../report.mjs";
-import { extras, grid, loadOf, QUICK, secondsOf, shared } from "./grid.mjs";
+import { extras, grid, loadOf, QUICK, secondsOf, seedsOf, shared } from "./grid.mjs";
 import { plot } from "./plot.mjs";
 import { jain, nameOf, PAIRINGS, rowsOf, summaryOf } from "./results.mjs";
 import { schedule } from "./schedule.mjs";
@@ -19,7 +19,8 @@ Needs root (network namespaces, /dev/net/tun, real-time priority), iproute2, uti
 Options
   --congestion NAME  cubic, bbr or reno, for both (default: cubic)
   --cells PATTERN    only cells whose name matches the regular expression, such as "^10M-40ms"
-  --seeds N          transfers of a cell and pairing, of which the median counts (default: 3)
+  --seeds N          transfers of a cell and pairing, of which the median counts (default: 3), and two more
+                     where packets are lost or late by chance
   --out DIR          where tables, figures and pictures go (default: bench/results)
   --check            exit code 1 when a target is not met
   --quick            a few cells, once and briefly: does it work
@@ -64,13 +65,20 @@ function requireMachine(congestion) {
 
 function jobsOf(plan) {
   const jobs = [];
-  for (let seed = 1; seed <= plan.seeds; seed++) {
-    for (const cell of [...plan.grid, ...plan.extras])
-      for (const [from, to] of PAIRINGS)
-        jobs.push({ from, to, cell, seed, seconds: secondsOf(cell, plan.quick), load: loadOf(cell) });
-    for (const cell of plan.shared)
-      jobs.push({ from: "both", to: "linux", cell, seed, seconds: plan.quick ? 10 : 60, load: cell.rate });
-  }
+  const each = (cells, seedsOf, add) => {
+    for (const cell of cells) for (let seed = 1; seed <= seedsOf(cell); seed++) add(cell, seed);
+  };
+  const seedsIn = (cell) => (plan.quick ? plan.seeds : seedsOf(cell, plan.seeds));
+  each([...plan.grid, ...plan.extras], seedsIn, (cell, seed) => {
+    for (const [from, to] of PAIRINGS)
+      jobs.push({ from, to, cell, seed, seconds: secondsOf(cell, plan.quick), load: loadOf(cell) });
+  });
+  each(
+    plan.shared,
+    () => plan.seeds,
+    (cell, seed) =>
+      jobs.push({ from: "both", to: "linux", cell, seed, seconds: plan.quick ? 10 : 60, load: cell.rate }),
+  );
   return jobs.map((job) => ({ ...job, congestion: plan.congestion }));
 }
 
@@ -100,7 +108,7 @@ function textOf({ machine, node, date, commit, plan, rows, fairness, summary, la
   const { cpu, cpus, system } = machine;
   const parts = [
     `# Bulk transfers with ${plan.congestion}, ${date}`,
-    `${cpu}, ${cpus} CPUs, ${system}, Node ${node}, commit ${commit}. Transfers of a cell and pairing: ${plan.seeds}, of which the medians, in Mbit/s; ` +
+    `${cpu}, ${cpus} CPUs, ${system}, Node ${node}, commit ${commit}. Transfers of a cell and pairing: ${plan.seeds}${plan.quick ? "" : `, and ${plan.seeds + 2} of those with loss or reordering by chance`}, of which the medians, in Mbit/s; ` +
       `"sending" and "receiving" are Synwave's goodput over Linux's on the same path. Wake-ups of the emulator came ` +
       `${late.median.toFixed(2)} ms late in the median, and ${late.p99.toFixed(1)} ms in the worst hundredth of the median transfer; ` +
       `${late.repeats} were made again because they came too late.`,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { extras, grid, loadOf, QUICK, shared } from "../../bench/paths/grid.mjs";
+import { extras, grid, loadOf, QUICK, seedsOf, shared } from "../../bench/paths/grid.mjs";
 import { plot } from "../../bench/paths/plot.mjs";
 import { jain, rowsOf, summaryOf } from "../../bench/paths/results.mjs";
 
@@ -17,6 +17,12 @@ describe("the comparison of paths", () => {
     }
     // 50 Mbit/s for 200 ms.
     expect(grid.find(({ name }: { name: string }) => name === "50M-200ms-0%-1bdp")!.octets).toBe(1_250_000);
+  });
+
+  test("has more seeds where chance has its say", () => {
+    expect([...grid, ...extras].map((cell) => [cell.name, seedsOf(cell, 3)])).toEqual(
+      [...grid, ...extras].map(({ name }) => [name, /-0%-\d(\.5)?bdp(-ackLoss\d+)?$/.test(name) ? 3 : 5]),
+    );
   });
 
   test("is drawn as a picture that stands by itself", () => {
