@@ -21,7 +21,7 @@ export class LinuxHost {
   /** @param {string} program the compiled agent.c */
   static async start(program) {
     const host = new LinuxHost();
-    const agent = spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
+    const agent = spawn("chrt", ["--rr", "1", program], { stdio: ["pipe", "pipe", "inherit"] });
     host.#agent = agent;
     agent.on("exit", (code) => {
       for (const { reject } of host.#waiting.values()) reject(new Error(`a host ended with ${code}`));

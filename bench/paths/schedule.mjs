@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 const LANE = fileURLToPath(new URL("lane.mjs", import.meta.url));
 
 /** Lanes, and Mbit/s of all of them together, for each processor. */
-const LANES = 4;
-const LOAD = 40;
+const LANES = 6;
+const LOAD = 56;
 /** What a transfer weighs besides its packets. */
 const LEAST = 3;
 /** Milliseconds that the worst hundredth of wake-ups may come late: beyond, the path was another than it says. */
@@ -20,8 +20,7 @@ class LaneProcess {
 
   static async start(program) {
     const lane = new LaneProcess();
-    // Before whatever else the machine does: a path that stands still for milliseconds is another path.
-    const words = ["--net", "chrt", "--rr", "1", process.execPath, LANE, program];
+    const words = ["--net", process.execPath, LANE, program];
     lane.#child = spawn("unshare", words, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
     lane.#child.on("message", (message) => lane.#settle(message));
     lane.#child.on("error", ({ message }) => lane.#settle({ error: message }));
