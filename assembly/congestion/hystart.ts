@@ -95,6 +95,8 @@ function turn(tcb: Tcb, it: HyStart): void {
 export function hystartSampled(tcb: Tcb, micros: f64): void {
   const it = HyStart.of(tcb);
   turn(tcb, it);
+  // What arrives before what a hole waits for is of the train, too.
+  endWithTrain(tcb, it);
   const rtt = u32(min(micros, f64(u32.MAX_VALUE)));
   if (it.currentRoundMinRtt == 0 || rtt < it.currentRoundMinRtt) it.currentRoundMinRtt = rtt;
   if (it.rttSampleCount < N_RTT_SAMPLE) it.rttSampleCount++;
@@ -110,19 +112,19 @@ export function hystartSampled(tcb: Tcb, micros: f64): void {
   }
 }
 
-/** Linux's ACK train. */
-function trainFills(tcb: Tcb, it: HyStart): bool {
+/** Linux's ACK train: slow start is over where it fills the path. */
+function endWithTrain(tcb: Tcb, it: HyStart): void {
   const at = clock();
-  if (at - it.trainAt > TRAIN_GAP) return false;
+  if (at - it.trainAt > TRAIN_GAP) return;
   it.trainAt = at;
-  return tcb.cwnd >= TRAIN_LOW_WINDOW * tcb.sndMss && at - it.roundAt > tcb.rttMin / 2;
+  if (tcb.cwnd >= TRAIN_LOW_WINDOW * tcb.sndMss && at - it.roundAt > tcb.rttMin / 2) tcb.ssthresh = tcb.cwnd;
 }
 
 /** SND.UNA has moved, perhaps into the next round, or far enough to tell that slow start is over. */
 export function hystartAcked(tcb: Tcb): void {
   const it = HyStart.of(tcb);
   turn(tcb, it);
-  if (trainFills(tcb, it)) tcb.ssthresh = tcb.cwnd;
+  endWithTrain(tcb, it);
 }
 
 /**

@@ -52,8 +52,8 @@ export function secondsOf({ rtt }, quick) {
   return rtt < 20 ? 6 : rtt < 100 ? 10 : 16;
 }
 
-/** Mbit/s that a transfer may come to, after Mathis et al. (1997), with something for CUBIC. */
-export function loadOf({ rate, rtt, loss }) {
-  if (loss === 0) return rate;
+/** Mbit/s that a transfer may come to, after Mathis et al. (1997), with something for CUBIC; BBR is not held back by loss. */
+export function loadOf({ rate, rtt, loss }, congestion) {
+  if (loss === 0 || congestion === "bbr") return rate;
   return Math.min(rate, (2.5 * SEGMENT * 8) / (rtt * 1000 * Math.sqrt(loss / 100)));
 }

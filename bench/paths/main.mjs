@@ -71,7 +71,14 @@ function jobsOf(plan) {
   const seedsIn = (cell) => (plan.quick ? plan.seeds : seedsOf(cell, plan.seeds));
   each([...plan.grid, ...plan.extras], seedsIn, (cell, seed) => {
     for (const [from, to] of PAIRINGS)
-      jobs.push({ from, to, cell, seed, seconds: secondsOf(cell, plan.quick), load: loadOf(cell) });
+      jobs.push({
+        from,
+        to,
+        cell,
+        seed,
+        seconds: secondsOf(cell, plan.quick),
+        load: loadOf(cell, plan.congestion),
+      });
   });
   each(
     plan.shared,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { seed } from "../support/engine.ts";
+import { flight, RTT } from "../support/flight.ts";
 import { Line, type LineOptions, PACKET, TEXT } from "../support/line.ts";
 
 // BBR version 3, draft-ietf-ccwg-bbr, over a line of a rate that has a queue before it, in virtual time.
@@ -255,6 +256,30 @@ describe("chance", () => {
     const once = await departures(1);
     expect(await departures(1)).toEqual(once);
     expect(await departures(3)).not.toEqual(once);
+  });
+});
+
+describe("a loss that was none", () => {
+  it("gives the window back that a timeout took, at once", async () => {
+    const settings = {
+      tcpCongestionControl: "bbr",
+      tcpTimestamps: 1,
+      tcpEarlyRetrans: 0,
+      tcpFrto: 0,
+    } as const;
+    const { connection, engine, sent, answer, stamps, peer } = await flight(40, settings, { ts: [500, 0] });
+    const flying: number[] = [];
+    for (let i = 0; i < RTT; i++) {
+      flying.push(...sent());
+      peer.wait(1);
+    }
+    expect(flying).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    peer.wait(300);
+    expect(sent()).toEqual([1]);
+    expect(connection.info()).toMatchObject({ caState: 4, sndCwnd: 1 });
+    answer(3, stamps.first.get(1));
+    expect(connection.info()).toMatchObject({ caState: 0, sndCwnd: 12 });
+    expect(engine.counters().TCPLossUndo).toBe(1);
   });
 });
 

@@ -2,16 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Engine } from "../../bindings/types.ts";
 import { icmp } from "../support/datagrams.ts";
 import { errorCode, makeEngine, readAll } from "../support/engine.ts";
-import {
-  cookieOf,
-  EXPERIMENTAL,
-  experimental,
-  FAST_OPEN,
-  hex,
-  MSS,
-  option,
-  SYN_DATA,
-} from "../support/fast-open.ts";
+import { cookieOf, EXPERIMENTAL, FAST_OPEN, hex, option, SYN_DATA } from "../support/fast-open.ts";
 import { Peer } from "../support/peer.ts";
 import { randomOctets } from "../support/random.ts";
 

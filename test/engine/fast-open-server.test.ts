@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Connection } from "../../bindings/types.ts";
 import { errorCode, makeEngine, readAll } from "../support/engine.ts";
 import { cookieOf, EXPERIMENTAL, experimental, option, SYN_DATA } from "../support/fast-open.ts";
-import { Peer } from "../support/peer.ts";
+import { Peer, type Received } from "../support/peer.ts";
 import { randomOctets } from "../support/random.ts";
 
 // TCP Fast Open, RFC 7413.

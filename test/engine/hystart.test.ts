@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { flight, RTT } from "../support/flight.ts";
 import { type Acked, MSS, Path, type PathOptions } from "../support/path.ts";
 
 // RFC 9406, HyStart++: the window at every ACK of the first slow start against the algorithm as §4.2 has it.
@@ -227,6 +228,33 @@ describe("a train of ACKs", () => {
     const acks = await slowStart(84, 2.1);
     // Beyond the 40 segments that the path holds.
     expect(acks.find(({ cwnd }) => cwnd === 160)?.over).toBe(false);
+  });
+
+  it("is not interrupted where segments overtake each other: what tells of a hole is one of its ACKs", async () => {
+    const { connection, ack, peer, sent } = await flight(200, {
+      tcpCongestionControl: "cubic",
+      tcpWmem: [4096, 1 << 20, 1 << 20],
+    });
+    let next = 1;
+    for (const segments of [10, 20]) {
+      expect(sent()).toHaveLength(segments);
+      peer.wait(RTT);
+      for (let i = 0; i < segments; i++) ack(++next);
+    }
+    expect(sent()).toHaveLength(40);
+    peer.wait(RTT);
+    const end = next + 40;
+    const begun = peer.now;
+    while (next < end && connection.info().sndSsthresh === UNBOUNDED) {
+      peer.wait(1.5);
+      ack(next, [next + 1, next + 1]);
+      peer.wait(1.5);
+      next += 2;
+      ack(next);
+      sent();
+    }
+    // The round began with the first ACK that moved SND.UNA; the first one more than half a round trip later ends it.
+    expect(peer.now - begun).toBe(3 + RTT / 2 + 1);
   });
 });
 
