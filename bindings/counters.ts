@@ -40,6 +40,7 @@ export const COUNTERS = {
   TCPAbortOnData: address.CNT_TCP_ABORT_ON_DATA,
   TCPAbortOnClose: address.CNT_TCP_ABORT_ON_CLOSE,
   TCPAbortOnTimeout: address.CNT_TCP_ABORT_ON_TIMEOUT,
+  BeyondWindow: address.CNT_BEYOND_WINDOW,
   DelayedACKs: address.CNT_DELAYED_ACKS,
   TCPPureAcks: address.CNT_TCP_PURE_ACKS,
   TCPWinProbe: address.CNT_TCP_WIN_PROBE,

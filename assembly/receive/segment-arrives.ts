@@ -30,6 +30,7 @@ import {
 } from "../shared/control.ts";
 import {
   CNT_ATTEMPT_FAILS,
+  CNT_BEYOND_WINDOW,
   CNT_ESTAB_RESETS,
   CNT_LISTEN_DROPS,
   CNT_LISTEN_OVERFLOWS,
@@ -170,7 +171,7 @@ function segmentAgain(tcb: Tcb): void {
   ackQuickly(tcb);
 }
 
-/** First: sequence numbers. An acceptable segment is cut to the window. */
+/** First: sequence numbers. An acceptable segment is cut to what has not come yet. */
 function checkSequence(tcb: Tcb): bool {
   // The SYN,ACK of a simultaneous open, or a SYN that is repeated, begins one before RCV.NXT (§3.5, figure 8).
   if (tcb.synUnacked && segment.has(SYN) && !segment.has(RST) && segment.seq == tcb.irs) {
@@ -193,21 +194,21 @@ function checkSequence(tcb: Tcb): bool {
   }
   begins = segment.seq;
   const window = tcb.rcvWnd;
-  if (!acceptable(segment.seq, segment.length, tcb.rcvNxt, window)) {
+  if (!acceptable(segment.seq, segment.length, tcb.rcvNxt, window) && !isBareFin(tcb)) {
     if (segment.has(RST)) return DROP;
     // A peer that has run into our closed window still tells us what it has received.
     if (window == 0 && segment.seq == tcb.rcvNxt && segment.textLength) {
       count(CNT_TCP_ZERO_WINDOW_DROP);
-      duplicateAckOwed(tcb);
-      segment.textLength = 0;
-      segment.flags &= ~FIN;
+      leaveText(tcb);
       return GO_ON;
     }
     if (tcb.state == TIME_WAIT && segment.has(FIN)) enterTimeWait(tcb);
     if (segment.has(SYN)) {
       count(CNT_TCP_SYN_CHALLENGE);
       challenge(tcb);
-    } else if (segment.textLength || mayAnswer(tcb)) {
+    } else {
+      if (segment.seq >= tcb.rcvNxt) count(CNT_BEYOND_WINDOW);
+      if (!segment.textLength && !mayAnswer(tcb)) return DROP;
       segmentAgain(tcb);
       // Text asks for its ACK, which was lost. Without text two ends that disagree could answer each other for ever.
       duplicateAckOwed(tcb);
@@ -223,11 +224,25 @@ function checkSequence(tcb: Tcb): bool {
     segment.seq = segment.seq.plus(old);
   }
   const over = segment.seq.plus(segment.textLength).since(tcb.rcvNxt);
-  if (over > window && segment.textLength) {
-    segment.textLength -= min(over - window, segment.textLength);
-    segment.flags &= ~FIN;
+  // Text that ends beyond the window is taken whole where nothing waits to be read, so that a peer that does not mind the
+  // window comes through; elsewhere none of it is, which may well be too much (as in Linux; §3.10.7.4 leaves it open).
+  if (over > window && segment.textLength && !(segment.seq == tcb.rcvNxt && tcb.rcvRead == tcb.rcvNxt)) {
+    count(CNT_BEYOND_WINDOW);
+    leaveText(tcb);
   }
   return GO_ON;
+}
+
+/** A FIN needs no room: one that comes next is taken even where the window is closed, as in Linux. */
+function isBareFin(tcb: Tcb): bool {
+  return segment.length == 1 && segment.has(FIN) && segment.seq == tcb.rcvNxt && !tcb.finReceived;
+}
+
+/** Nothing of the text is taken, and the peer hears so; what else the segment tells counts. */
+function leaveText(tcb: Tcb): void {
+  duplicateAckOwed(tcb);
+  segment.textLength = 0;
+  segment.flags &= ~FIN;
 }
 
 /** Second: RST. Exactly at RCV.NXT or not at all (RFC 5961 §3.2). */

@@ -47,12 +47,14 @@ function ackText(tcb: Tcb): void {
   else if (tcb.ackAt == NEVER) armAck(tcb, now + f64(setting(SET_DELACK_MS)) * MILLISECOND);
 }
 
-/** Store the text of `segment`, which has been trimmed to the window. */
+/** Store the text of `segment`, all of which is to be taken. */
 export function segmentText(tcb: Tcb): void {
   const length = segment.textLength;
   countText(tcb, length);
   if (segment.seq == tcb.rcvNxt) inOrder(tcb, length);
   else outOfOrder(tcb, length);
+  // It may have gone beyond the window, which is closed then.
+  if (tcb.rcvAdv < tcb.rcvNxt) tcb.rcvAdv = tcb.rcvNxt;
   textArrived(tcb);
 }
 

@@ -5,6 +5,7 @@ import { ackTimeWait } from "../send/replies.ts";
 import { setting } from "../settings.ts";
 import { SET_CHALLENGE_ACK_LIMIT, SET_RFC1337 } from "../shared/control.ts";
 import {
+  CNT_BEYOND_WINDOW,
   CNT_PAWS_ESTAB,
   CNT_TCP_ACK_SKIPPED_CHALLENGE,
   CNT_TCP_CHALLENGE_ACK,
@@ -58,6 +59,8 @@ function isUnacceptableAnswered(it: TimeWait): bool {
   if (segment.has(RST)) return false;
   if (it.rcvWnd == 0 && segment.seq == it.rcvNxt && segment.textLength) {
     count(CNT_TCP_ZERO_WINDOW_DROP);
+    segment.textLength = 0;
+    segment.flags &= ~FIN;
     // Answered whatever else it is, but a challenge counts.
     isAcceptableAnswered(it);
     return true;
@@ -67,7 +70,16 @@ function isUnacceptableAnswered(it: TimeWait): bool {
     count(CNT_TCP_SYN_CHALLENGE);
     return challenge(it);
   }
+  if (segment.seq >= it.rcvNxt) count(CNT_BEYOND_WINDOW);
   return segment.textLength != 0 || mayAnswer(it);
+}
+
+/** Whether there is text that goes beyond the window: that is answered, and the FIN behind it does not count. */
+function isTextBeyond(it: TimeWait): bool {
+  const end = segment.seq.plus(segment.textLength);
+  if (segment.textLength == 0 || end <= it.rcvNxt || end.since(it.rcvNxt) <= it.rcvWnd) return false;
+  count(CNT_BEYOND_WINDOW);
+  return true;
 }
 
 function isAcceptableAnswered(it: TimeWait): bool {
@@ -82,13 +94,12 @@ function isAcceptableAnswered(it: TimeWait): bool {
     count(CNT_TCP_SYN_CHALLENGE);
     return challenge(it);
   }
+  const beyond = isTextBeyond(it);
   // Fifth: ACK, of all that we have sent or as old as can be (RFC 5961 §5.2).
-  if (!segment.has(ACK)) return false;
-  if (segment.ack > it.sndNxt || segment.ack < it.sndNxt.minus(it.maxSndWnd)) return challenge(it);
+  if (!segment.has(ACK)) return beyond;
+  if (segment.ack > it.sndNxt || segment.ack < it.sndNxt.minus(it.maxSndWnd)) return challenge(it) || beyond;
   takeTimestamp(it, segment.seq);
-  if (segment.length == 0) return segment.seq != it.rcvNxt && mayAnswer(it);
-  // Eighth: FIN, which is cut off with the text before it that goes beyond the window.
-  const end = segment.seq.plus(segment.textLength);
-  const cut = segment.textLength != 0 && end > it.rcvNxt && end.since(it.rcvNxt) > it.rcvWnd;
-  return segment.has(FIN) && !cut;
+  if (beyond || segment.length == 0) return (segment.seq > it.rcvNxt && mayAnswer(it)) || beyond;
+  // Eighth: FIN.
+  return segment.has(FIN);
 }

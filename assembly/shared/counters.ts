@@ -38,6 +38,7 @@ export const CNT_TCP_ACK_SKIPPED_CHALLENGE = 1296;
 export const CNT_TCP_ABORT_ON_DATA = 1304;
 export const CNT_TCP_ABORT_ON_CLOSE = 1312;
 export const CNT_TCP_ABORT_ON_TIMEOUT = 1320;
+export const CNT_BEYOND_WINDOW = 1328;
 export const CNT_DELAYED_ACKS = 1336;
 export const CNT_TCP_PURE_ACKS = 1344;
 export const CNT_TCP_WIN_PROBE = 1352;

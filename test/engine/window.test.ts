@@ -26,7 +26,81 @@ describe("the window field", () => {
   });
 });
 
+describe("text that ends beyond the window", () => {
+  /** A connection with a window of 16,384 octets, of which so many are taken and not read. */
+  async function taken(unread: number) {
+    const all = await connected({ engine: small });
+    if (unread) {
+      all.peer.send({ seq: 1, ack: 1, text: randomOctets(unread, 1) });
+      all.peer.expect({ ack: 1 + unread });
+    }
+    return all;
+  }
+
+  it("is not taken where something is unread, and its ACK counts", async () => {
+    const { peer, connection } = await taken(10_000);
+    connection.write(Buffer.from("abc"));
+    peer.expect({ text: "abc" });
+    peer.send({ flags: "FA", seq: 10_001, ack: 4, text: randomOctets(6385, 2) });
+    peer.expect({ ack: 10_001, window: 6384, text: 0 });
+    expect(connection.readable).toBe(10_000);
+    expect(connection.unacked).toBe(0);
+    expect(connection.state).toBe("ESTABLISHED");
+    peer.send({ seq: 10_001, ack: 4, text: randomOctets(6384, 2) });
+    peer.expect({ ack: 16_385, window: 0 });
+    expect(peer.engine.counters().BeyondWindow).toBe(1);
+  });
+
+  it("is taken whole where nothing is, and the window is closed until it is read", async () => {
+    const { peer, connection } = await taken(0);
+    const text = randomOctets(20_000, 3);
+    peer.send({ seq: 1, ack: 1, text });
+    peer.expect({ ack: 20_001, window: 0 });
+    peer.send({ seq: 20_001, ack: 1, text: "x" });
+    peer.expect({ ack: 20_001, window: 0 });
+    expect(Buffer.compare(readAll(connection), text)).toBe(0);
+    peer.expect({ ack: 20_001, window: 16_384 });
+    expect(peer.engine.counters().BeyondWindow).toBe(0);
+  });
+
+  it("is not taken beyond a hole, whatever is unread", async () => {
+    const { peer, connection } = await taken(0);
+    peer.send({ seq: 5001, ack: 1, text: randomOctets(11_385, 4) });
+    peer.expect({ ack: 1 });
+    peer.send({ seq: 1, ack: 1, text: randomOctets(5000, 5) });
+    peer.expect({ ack: 5001 });
+    expect(connection.readable).toBe(5000);
+    expect(peer.engine.counters().BeyondWindow).toBe(1);
+  });
+
+  it("counts where it begins there, too", async () => {
+    const { peer } = await taken(0);
+    peer.send({ seq: 16_385, ack: 1, text: "x" });
+    peer.expect({ ack: 1 });
+    peer.send({ seq: 16_000, ack: 1, text: randomOctets(385, 6) });
+    peer.expect({ ack: 1 });
+    expect(peer.engine.counters().BeyondWindow).toBe(1);
+  });
+});
+
 describe("zero window", () => {
+  it("lets a FIN pass that comes next, and no other, nor text with it", async () => {
+    const { peer, connection } = await connected({ engine: small });
+    peer.send({ seq: 1, ack: 1, text: randomOctets(16_384, 1) });
+    peer.expect({ ack: 16_385, window: 0 });
+    peer.send({ flags: "FA", seq: 16_385, ack: 1, text: "x" });
+    peer.expect({ ack: 16_385 });
+    peer.send({ flags: "FA", seq: 16_386, ack: 1 });
+    peer.expect({ ack: 16_385 });
+    expect(connection.state).toBe("ESTABLISHED");
+    peer.send({ flags: "FA", seq: 16_385, ack: 1 });
+    peer.expect({ ack: 16_386, window: 0 });
+    expect(connection.state).toBe("CLOSE-WAIT");
+    peer.send({ flags: "FA", seq: 16_386, ack: 1 });
+    peer.expect({ ack: 16_386 });
+    expect(readAll(connection).length).toBe(16_384);
+  });
+
   it("[9293-MUST-36] [9293-SHLD-29] [9293-SHLD-30] is probed after one RTO, then with doubling gaps, and sending goes on", async () => {
     const { peer, connection } = await connected({ window: 0 });
     connection.write(randomOctets(3000, 1));
