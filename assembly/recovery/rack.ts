@@ -37,6 +37,7 @@ import { beginReduction, reduce } from "./prr.ts";
 import { beginSample, endSample, Rate, rateSent, sampleSegment } from "./rate.ts";
 import {
   BEHIND_RESENT,
+  DUP_THRESHOLD,
   EVER_RESENT,
   LOST,
   NONE,
@@ -438,8 +439,11 @@ function react(tcb: Tcb, board: Scoreboard, acked: u32): void {
   if (acked) {
     // `recover` follows at a distance that changes no verdict: left behind for 2^31 octets it would seem ahead.
     if (tcb.sndUna.minus(1) > tcb.recover) tcb.recover = tcb.sndUna.minus(2);
-    if (!rests) windowAcked(tcb, newlyDelivered);
   }
+  // Where more reordering has been seen than three segments' worth, what arrives beyond a hole is no sign of loss, and
+  // counts when it does, as in Linux.
+  const counts = acked != 0 || (newlyDelivered != 0 && board.reordering > DUP_THRESHOLD);
+  if (counts && !rests) windowAcked(tcb, newlyDelivered);
 }
 
 /** The reordering timer has expired. */

@@ -147,6 +147,34 @@ describe("RACK", () => {
     expect(connection.info().caState).toBe(3);
   });
 
+  it("where more than three segments were late lets the window grow with what is SACKed", async () => {
+    const { ack, connection } = await tenInFlight(30);
+    const cwnd = () => connection.info().sndCwnd;
+    ack(1, [10, 10]);
+    expect(cwnd()).toBe(10);
+    // Seven segments late.
+    ack(1, [4, 4], [10, 10]);
+    expect(connection.info().reordering).toBe(7);
+    expect(cwnd()).toBe(11);
+    ack(1, [4, 5], [10, 10]);
+    expect(cwnd()).toBe(12);
+    // An ACK that tells nothing new.
+    ack(1, [4, 5], [10, 10]);
+    expect(cwnd()).toBe(12);
+    // What was SACKed counts once.
+    ack(11);
+    expect(cwnd()).toBe(19);
+  });
+
+  it("where no more were late does not", async () => {
+    const { ack, connection } = await tenInFlight(30);
+    ack(1, [5, 5]);
+    // Three.
+    ack(1, [3, 3], [5, 5]);
+    expect(connection.info().reordering).toBe(3);
+    expect(connection.info().sndCwnd).toBe(10);
+  });
+
   it("a late segment that arrives in time is not sent again", async () => {
     const { sent, ack, peer, connection } = await tenInFlight(0);
     ack(1, [2, 3]);
