@@ -2,6 +2,8 @@
 export interface Effect {
   /** Kernel settings by their last name, with their value as written. */
   sysctls: [key: string, value: string][];
+  /** Files of zeros that are made: path and octets. */
+  files: [path: string, size: number][];
   /** That so many connections are in a state. */
   counts: { state: string; count: number }[];
   /** What is remembered of servers is forgotten. */
@@ -91,10 +93,18 @@ const NOTHING = [
   /^(true|:|sync|sleep\b.*|echo\b[^>]*)$/,
   /\bhostcache\.purgenow\b/,
   /^(kldload|kldstat|kldunload)\b/,
-  /^(\/bin\/)?(rm|chmod|cat|dd)\s/,
+  /^(\/bin\/)?(rm|chmod|cat)\s/,
   /^grep\s.*\s\/proc\//,
   /^sysctl\s+(-\w+\s+)*[\w.]+$/,
 ];
+
+/** `dd if=/dev/zero of=PATH bs=OCTETS count=BLOCKS`, in any order: the file it makes. */
+function fileOf(command: string): [path: string, size: number] | undefined {
+  const operand = (name: string) => new RegExp(`\\b${name}=(\\S+)`).exec(command)?.[1];
+  const path = operand("of");
+  if (path === undefined || operand("if") !== "/dev/zero") return undefined;
+  return [path, Number(operand("bs") ?? 512) * Number(operand("count") ?? Number.NaN)];
+}
 
 /** Split at newlines, semicolons and &&, outside of quotes. */
 function simpleCommands(text: string): string[] {
@@ -147,7 +157,10 @@ function recognize(command: string, effect: Effect): void {
   if (/(^|\/|\s)defaults\.sh$/.test(command))
     effect.sysctls.push(...LINUX_TEST, ...(/\bcommon\//.test(command) ? [] : SELFTESTS));
   else if (/^ip\s+tcp_metrics\s+flush\b/.test(command)) effect.forgets = true;
-  else if (NOTHING.some((pattern) => pattern.test(command))) return;
+  else if (/^(\/bin\/)?dd\s/.test(command)) {
+    const file = fileOf(command);
+    if (file && Number.isFinite(file[1])) effect.files.push(file);
+  } else if (NOTHING.some((pattern) => pattern.test(command))) return;
   else if (/^(sudo\s+)?(\S*\/)?(set_sysctls\.py|sysctl)\s/.test(command)) {
     for (const [, path, value] of command.matchAll(ASSIGNMENT)) assign(effect, path!, value!);
   } else if (/^echo\s.*>\s*\/proc\/sys\//.test(command)) {
@@ -165,7 +178,7 @@ function recognize(command: string, effect: Effect): void {
 }
 
 export function understand(text: string): Effect {
-  const effect: Effect = { sysctls: [], counts: [] };
+  const effect: Effect = { sysctls: [], files: [], counts: [] };
   for (const command of simpleCommands(arithmetic(text))) recognize(command.replace(/\s+/g, " "), effect);
   return effect;
 }

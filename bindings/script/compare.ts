@@ -25,14 +25,17 @@ export const relaxations: readonly string[] = [
   "more duplicate ACKs than written",
   "MSS and window scale of our SYN not compared",
   "an ACK of the same in place of a repeated FIN",
+  "a reset that answers text after close() may have the next number in place of the one acknowledged",
   "options of a SYN,ACK that the SYN did not offer not compared",
   "of two behaviours that a script has by #ifdef, either",
+  "Linux scripts: what a timer sends may come up to 12 ms sooner, which kernels' ticks take",
   "Linux scripts: soft ICMP errors about a connection being opened are made hard, which are to end it",
   "BSD scripts: CWR not compared on what is sent again",
   "BSD scripts: ICMP errors that are neither soft nor hard by RFC 1122 are made soft",
   "BSD scripts: unread text is read before close(), which would be a reset",
   "BSD scripts: unreachable in place of refused, and told of without an end where RFC 9293 has none",
   "BSD scripts: whether a repeated SYN asks for ECN not compared",
+  "BSD scripts: TCP_NOOPT leaves the MSS",
   "BSD scripts: resets where the buffer ends are put where the window does",
 ];
 

@@ -36,6 +36,8 @@ export interface Config {
   segment: number | undefined;
   /** What sockets begin with before the script's first event. */
   socketDefaults: SocketDefaults;
+  /** Files that commands have made: octets by path. */
+  files: Map<string, number>;
 }
 
 const ADDRESSES = {
@@ -107,10 +109,15 @@ export function familyOf(script: Script, overrides: Readonly<Record<string, stri
 
 /**
  * @param overrides options that prevail over the script's own, by name
+ * @param relaxed what the script asks for may be had in another way: see `relaxations`
  * @throws SynwaveError EINVAL for an option that is unknown or cannot be
  * @throws NotApplicable for what this stack has no place for
  */
-export function configure(script: Script, overrides: Readonly<Record<string, string>> = {}): Config {
+export function configure(
+  script: Script,
+  overrides: Readonly<Record<string, string>> = {},
+  relaxed = false,
+): Config {
   const given = new Map(script.options.map(({ name, value }) => [name, value]));
   for (const [name, value] of Object.entries(overrides)) given.set(name, value);
   const family = familyOf(script, overrides);
@@ -135,11 +142,13 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     presumed: [],
     segment: undefined,
     socketDefaults: socketDefaults(dialect),
+    files: new Map(),
   };
   for (const [name, value] of given) setOption(config, name, value);
   const sysctls = initialSysctls(script);
-  for (const [key, value] of script.init ? understand(script.init.text).sysctls : [])
-    setDefault(config.socketDefaults, key, value);
+  const init = script.init && understand(script.init.text);
+  for (const [key, value] of init?.sysctls ?? []) setDefault(config.socketDefaults, key, value);
+  for (const [path, size] of init?.files ?? []) config.files.set(path, size);
   if (dialect === "bsd")
     sysctls.unshift(...BSD_LIMITS, ...bsdBuffers(sysctls), ...initialRto(script), [
       "tcp_fastopen",
@@ -151,11 +160,22 @@ export function configure(script: Script, overrides: Readonly<Record<string, str
     presume(script, config, sysctls);
   }
   sysctls.push(...bufferSizes(script.events, dialect, dialect === "bsd" ? maxsockbuf(sysctls) : 0));
+  if (relaxed && script.events.some(forbidsOptions)) {
+    config.socketDefaults.withoutOptions = true;
+    sysctls.push(["tcp_window_scaling", "0"], ["tcp_timestamps", "0"], ["tcp_sack", "0"]);
+  }
   Object.assign(config, settingsFor(sysctls));
   const congestion = config.settings.tcpCongestionControl ?? DEFAULT_SETTINGS.tcpCongestionControl;
   // As Linux calls it.
   config.congestion = congestion === "newreno" ? "reno" : congestion;
   return config;
+}
+
+/** TCP_NOOPT is a socket's; here no connection of the script's has options then. */
+function forbidsOptions({ action }: ScriptEvent): boolean {
+  if (action.kind !== "call" || action.name !== "setsockopt") return false;
+  const [, , option, value] = action.args;
+  return option?.kind === "word" && option.name === "TCP_NOOPT" && numberOf(value) === 1;
 }
 
 function chosenDialect(name: string | undefined): Dialect | undefined {

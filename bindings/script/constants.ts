@@ -78,6 +78,7 @@ export const EPOLLONESHOT = 0x40000000;
 export const EPOLLET = 0x80000000;
 export const EPOLL_CTL_ADD = 1;
 export const EPOLL_CTL_DEL = 2;
+export const SPLICE_F_NONBLOCK = 2;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
@@ -136,6 +137,9 @@ const NAMES: Readonly<Record<string, number>> = {
   SHUT_RDWR,
   MSG_OOB,
   MSG_PEEK,
+  SPLICE_F_MOVE: 1,
+  SPLICE_F_NONBLOCK,
+  SPLICE_F_MORE: 4,
   MSG_DONTROUTE: 4,
   MSG_CTRUNC: 8,
   MSG_TRUNC,

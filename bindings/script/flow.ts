@@ -1,6 +1,6 @@
 import type { State } from "../types.ts";
 import type { TcpOption, TcpPacket } from "./ast.ts";
-import { ACK, SYN, URG } from "./flags.ts";
+import { ACK, FIN, RST, SYN, URG } from "./flags.ts";
 import { encodeOption } from "./tcp-options.ts";
 import type { LivePacket, TcpFields } from "./wire.ts";
 
@@ -36,6 +36,11 @@ export class Flow {
   /** When something last came or went, microseconds, by its name in tcp_info. */
   private readonly last = new Map<string, number>();
 
+  /** The acknowledgment that came with the last text, if that was the last to come. */
+  private ackOfText: number | undefined;
+  /** The next number the stack has not sent, as far as it has said so. */
+  private liveNext: number | undefined;
+
   /** What the stack expects next, in the script's numbers, as far as it has said so. */
   next = 0;
 
@@ -49,8 +54,9 @@ export class Flow {
   }
 
   /** A packet comes in. */
-  received(now: number, { flags, length, options = [] }: TcpPacket): void {
+  received(now: number, { ack, flags, length, options = [] }: TcpPacket): void {
     if (flags & SYN) this.offered = options;
+    this.ackOfText = flags & ACK && length > 0 ? ack : undefined;
     if (length > 0) this.last.set("tcpi_last_data_recv", now);
     if (flags & ACK) this.last.set("tcpi_last_ack_recv", now);
   }
@@ -58,6 +64,8 @@ export class Flow {
   sent(now: number, live: LivePacket): void {
     if ((live.flags & (SYN | ACK)) === SYN && live.length > 0) this.synText = live.length;
     if (live.length > 0) this.last.set("tcpi_last_data_sent", now);
+    const end = plus(live.seq, live.length + (live.flags & (SYN | FIN) ? 1 : 0));
+    if (!(live.flags & RST) && ((end - (this.liveNext ?? live.seq)) | 0) >= 0) this.liveNext = end;
     if (live.flags & ACK) this.next = plus(live.ack, -this.remoteIsn);
   }
 
@@ -82,6 +90,11 @@ export class Flow {
     this.synSeen = false;
     this.timestampOffset = undefined;
     this.timestamps.clear();
+  }
+
+  /** Whether text that came draws this reset, which stands where the next text would and not where that acknowledged. */
+  isResetOfText({ seq, flags }: TcpPacket, live: LivePacket): boolean {
+    return flags === RST && live.flags === RST && seq === this.ackOfText && live.seq === this.liveNext;
   }
 
   owns(live: LivePacket): boolean {

@@ -40,7 +40,7 @@ export function errnoOf(error: unknown): string {
   throw error;
 }
 
-const FILE_DESCRIPTORS = new Set(["socket", "accept", "accept4"]);
+const FILE_DESCRIPTORS = new Set(["socket", "accept", "accept4", "open"]);
 
 /** Whether the call's value is a new descriptor, which scripts number as they like. */
 export const returnsDescriptor = (name: string) => FILE_DESCRIPTORS.has(name);

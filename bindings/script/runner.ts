@@ -59,12 +59,16 @@ const QUEUE_WAIT = 1_000_000;
 const LATE = 2_000_000;
 /** Settings that the sockets of a script have been told of. */
 const LASTING = ["tcpRmem", "tcpWmem", "tcpCongestionControl"] as const;
+/** What connections without options do without. */
+const OFFERED = ["tcpWindowScaling", "tcpTimestamps", "tcpSack"] as const;
 const SEED = Uint8Array.from({ length: 32 }, (_, i) => (i * 37 + 11) & 255);
 
 /** A packet that left the stack and was not yet asked for. */
 export interface Sent {
   time: number;
   live: LivePacket;
+  /** A timer had it sent, and nothing that came. */
+  byTimer: boolean;
 }
 
 interface Blocking {
@@ -100,7 +104,7 @@ async function runOnce(script: Script, options: RunOptions): Promise<Run> {
   let runner: Runner;
   let config: Config;
   try {
-    config = configure(script, options.overrides);
+    config = configure(script, options.overrides, options.relaxed);
     const engine = await createEngine({
       seed: SEED,
       ...options.engine,
@@ -179,6 +183,7 @@ export class Runner {
       family: config.family,
       tolerance: config.tolerance,
       bsdHabits: this.bsdHabits,
+      files: config.files,
       defaults: () => ({ ...config.socketDefaults }),
       now: () => this.now,
       connecting: (connection) => this.connecting(connection),
@@ -302,22 +307,22 @@ export class Runner {
     if (this.restless > RESTLESS) throw new Mismatch("the stack does not come to rest");
     this.now = Math.max(this.now, time);
     this.engine.advance(this.engineTime);
-    this.settle();
+    this.settle(true);
   }
 
   /** Take what the stack has to send, and see whether the blocking call can go on. */
-  private settle(): void {
+  private settle(byTimer = false): void {
     if (this.blocking?.pending.writes) this.checkBlocking();
-    this.flush();
+    this.flush(byTimer);
     this.checkBlocking();
   }
 
-  private flush(): void {
+  private flush(byTimer = false): void {
     for (const bytes of this.engine.transmit(this.engineTime)) {
       const live = decode(bytes);
       const flow = live.protocol === TCP ? this.flowOf(live) : undefined;
       flow?.sent(this.now, live);
-      this.sent.push({ time: this.now, live });
+      this.sent.push({ time: this.now, live, byTimer });
       this.recorder.outbound(this.now, bytes, live, flow);
     }
     // The calls of a script look for themselves; events are only thrown away.
@@ -337,7 +342,7 @@ export class Runner {
     });
     this.started = true;
     if (packet.kind === "tcp") {
-      this.sockets.arriving(flow.localPort, flow.remotePort);
+      this.sockets.arriving(flow.localPort, flow.remotePort, packet.length > this.config.mtu);
       flow.received(this.now, packet);
     }
     this.recorder.inbound(this.now, bytes, packet);
@@ -478,18 +483,20 @@ export class Runner {
   }
 
   private command(text: string): void {
-    const { sysctls, counts, forgets, unsupported, refused } = understand(text);
+    const { sysctls, files, counts, forgets, unsupported, refused } = understand(text);
     const tidies = this.index >= this.tidying;
     const reason = unsupported ?? (tidies ? undefined : refused);
     if (reason !== undefined) throw new NotApplicable(reason);
     this.recorder.add(this.now, "command", oneLine(text));
     for (const [key, value] of sysctls) setDefault(this.config.socketDefaults, key, value);
+    for (const [path, size] of files) this.config.files.set(path, size);
     if (!tidies) {
       const { settings } = settingsFor(sysctls.filter((sysctl) => this.changes(sysctl)));
       const late = LASTING.find((name) => settings[name] !== undefined);
       if (late && this.started)
         throw new NotApplicable(`${late} cannot be changed once packets have been exchanged`);
       for (const name of LASTING) delete settings[name];
+      if (this.config.socketDefaults.withoutOptions) for (const name of OFFERED) delete settings[name];
       Object.assign(this.config.settings, settings);
       this.engine.configure(settings);
     }

@@ -1,3 +1,4 @@
+import { STREAM_MAX } from "../../assembly/shared/sizes.ts";
 import { DEFAULT_SETTINGS } from "../settings.ts";
 import type { Connection, Listener, State, TcpInfo, UdpSocket } from "../types.ts";
 import { applyListenerOption, applyOption } from "./apply-option.ts";
@@ -6,6 +7,8 @@ import { errnoOf } from "./outcome.ts";
 import { SendQueue } from "./send-queue.ts";
 import type { SocketDefaults } from "./socket-defaults.ts";
 
+/** TCP_NOTSENT_LOWAT: no bound from here on. */
+const NO_LIMIT = 0x7fffffff;
 /** States in which the peer's end of stream has been received. */
 const PEER_FINISHED = new Set<State>(["CLOSE-WAIT", "LAST-ACK", "CLOSING", "TIME-WAIT"]);
 
@@ -45,6 +48,8 @@ export class ScriptSocket {
   written = 0;
   /** SO_SNDBUF as Linux counts, once it was set. */
   private sendQueue: SendQueue | undefined;
+  /** Octets of SO_RCVBUF, once it was set. */
+  receiveBuffer: number | undefined;
   /** The largest window the peer has offered. */
   private maxWindow = 0;
   /** A program was told that there is no room. */
@@ -126,7 +131,8 @@ export class ScriptSocket {
   }
 
   limitOpening(): void {
-    if (!this.connecting || !this.connection || this.keepInit === 0) return;
+    const opening = this.connecting || this.state === "SYN-SENT";
+    if (!opening || !this.connection || this.keepInit === 0) return;
     this.opening = true;
     applyOption(this.connection, "userTimeout", this.keepInit * 1000);
   }
@@ -177,6 +183,7 @@ export class ScriptSocket {
     this.zeroCopy = from.zeroCopy;
     const asked = from.sendQueue?.asked;
     if (asked !== undefined) this.sendQueue = new SendQueue(asked);
+    this.receiveBuffer = from.receiveBuffer;
     this.keepInit = from.keepInit;
   }
 
@@ -188,6 +195,15 @@ export class ScriptSocket {
     this.setOption("sendBuffer", this.sendQueue.most);
   }
 
+  /**
+   * Text of several segments arrives together. Linux gives twice what SO_RCVBUF asks for and counts records in it, half of
+   * which, as it first supposes, is not text: of such ones all but a little is.
+   */
+  takeLongRecord(): void {
+    if (this.receiveBuffer === undefined || this.defaults.dialect === "bsd") return;
+    this.setOption("receiveBuffer", Math.min(2 * this.receiveBuffer, STREAM_MAX));
+  }
+
   /** All that would wake a program that waits for the socket: another text when any of it has happened. */
   get happened(): string {
     const received = this.taken + (this.connection?.readable ?? 0);
@@ -197,7 +213,13 @@ export class ScriptSocket {
   /** How many of `length` octets may be written now, by a program that has waited for room or not. */
   mayWrite(length: number, waited: boolean): number {
     const { acknowledged, connection, maxWindow, notsentLowat, sendQueue, written } = this;
-    if (!sendQueue || !connection) return length;
+    if (!connection) return length;
+    // What waits unsent is bounded in records, too.
+    if (!sendQueue && notsentLowat > 0 && notsentLowat < NO_LIMIT && this.defaults.dialect === "linux") {
+      this.sendQueue = new SendQueue(undefined, this.defaults.sendBuffer, this.defaults.sendMost);
+      return this.mayWrite(length, waited);
+    }
+    if (!sendQueue) return length;
     if (waited && !sendQueue.welcomes(written, acknowledged)) return 0;
     const { notsentBytes, sndCwnd, sndMss, sndWnd } = connection.info();
     return sendQueue.take(length, {

@@ -3,6 +3,8 @@ import type { Dialect } from "./dialect.ts";
 /** What a socket begins with, where a setting of the kernel's says it. */
 export interface SocketDefaults {
   readonly dialect: Dialect;
+  /** Connections have no options but the MSS: TCP_NOOPT. */
+  withoutOptions: boolean;
   /** Seconds. */
   keepIdle: number;
   keepInterval: number;
@@ -23,6 +25,7 @@ export function socketDefaults(dialect: Dialect): SocketDefaults {
   const bsd = dialect === "bsd";
   return {
     dialect,
+    withoutOptions: false,
     keepIdle: 7200,
     keepInterval: 75,
     keepCount: bsd ? 8 : 9,
@@ -35,7 +38,7 @@ export function socketDefaults(dialect: Dialect): SocketDefaults {
   };
 }
 
-type Value = Exclude<keyof SocketDefaults, "dialect">;
+type Value = Exclude<keyof SocketDefaults, "dialect" | "withoutOptions">;
 
 const triple = (text: string) => Number(text.split(/[\s,]+/)[1]);
 const most = (text: string) => Number(text.split(/[\s,]+/)[2]);

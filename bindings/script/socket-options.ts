@@ -62,10 +62,13 @@ export const HARMLESS = new Set([
 export const BUFFERS = new Set(
   ["SO_SNDBUF", "SO_RCVBUF", "SO_SNDBUFFORCE", "SO_RCVBUFFORCE"].map(socketOption),
 );
+/** What Linux makes of less. */
+const LEAST_RECEIVE_BUFFER = 1152;
 const SEND_BUFFERS = new Set(["SO_SNDBUF", "SO_SNDBUFFORCE"].map(socketOption));
 export const LINGER = socketOption("SO_LINGER");
 export const LOW_WATER = socketOption("SO_RCVLOWAT");
 export const CONGESTION = tcpOption("TCP_CONGESTION");
+const FAST_OPEN_CONNECT = tcpOption("TCP_FASTOPEN_CONNECT");
 const FAST_OPEN_KEY = tcpOption("TCP_FASTOPEN_KEY");
 
 /** Options that are the socket's own affair, and what setting them does. */
@@ -108,11 +111,11 @@ const OWN: Readonly<Record<string, (socket: ScriptSocket, value: number) => void
     socket.fastOpen = value;
     if (socket.listener) applyListenerOption(socket.listener, "fastOpen", value);
   },
-  [tcpOption("TCP_FASTOPEN_CONNECT")]: (socket, value) => {
+  [FAST_OPEN_CONNECT]: (socket, value) => {
     socket.fastOpenConnect = value !== 0;
   },
-  [tcpOption("TCP_NOOPT")]: (_, value) => {
-    if (value) throw new NotApplicable("not applicable: TCP_NOOPT");
+  [tcpOption("TCP_NOOPT")]: ({ defaults }, value) => {
+    if (value && !defaults.withoutOptions) throw new NotApplicable("not applicable: TCP_NOOPT");
   },
 };
 
@@ -131,7 +134,8 @@ function fastOpenKey(text: string): string {
   return keys.join(",");
 }
 
-export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Outcome {
+/** @param mayOpenFast whether the kernel's setting lets clients use Fast Open */
+export function setSocketOption(socket: ScriptSocket, args: readonly Expr[], mayOpenFast: boolean): Outcome {
   const level = required(args[1], "a level");
   const number = required(args[2], "an option");
   const value = args[3];
@@ -148,6 +152,7 @@ export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Ou
     socket.congestion = value.value;
     return ok();
   }
+  if (key === FAST_OPEN_CONNECT && !mayOpenFast) return fail("EOPNOTSUPP");
   if (key === FAST_OPEN_KEY && value?.kind === "string") {
     const length = required(args[4], "a length");
     if (length !== 16 && length !== 32) return fail("EINVAL");
@@ -158,6 +163,7 @@ export function setSocketOption(socket: ScriptSocket, args: readonly Expr[]): Ou
   const given = required(value, "a value");
   socket.values.set(key, given);
   if (SEND_BUFFERS.has(key)) socket.sendBuffer = given;
+  else if (BUFFERS.has(key)) socket.receiveBuffer = Math.max(given, LEAST_RECEIVE_BUFFER);
   if (BUFFERS.has(key) || HARMLESS.has(key)) return ok();
   const known = ENGINE[key];
   if (known && (given < (known.least ?? given) || given > (known.most ?? given))) return fail("EINVAL");

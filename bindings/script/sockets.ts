@@ -7,6 +7,7 @@ import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "
 import { Epoll } from "./epoll.ts";
 import { getSocketOption } from "./option-values.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
+import { PlainFiles } from "./plain-files.ts";
 import { ScriptSocket } from "./script-socket.ts";
 import type { SocketDefaults } from "./socket-defaults.ts";
 import { setSocketOption } from "./socket-options.ts";
@@ -24,6 +25,8 @@ export interface World {
   readonly tolerance: number;
   /** Close without a reset although text is unread, and tell prohibitions as BSD does. */
   readonly bsdHabits: boolean;
+  /** Octets of the files there are, by path. */
+  readonly files: ReadonlyMap<string, number>;
   /** What a socket made now begins with: its own to keep. */
   defaults(): SocketDefaults;
   /** Microseconds since the script began. */
@@ -41,7 +44,7 @@ export interface World {
 }
 
 /** System calls of programs that are not about TCP. */
-const ELSEWHERE = /^(epoll_\w+|splice|sendfile|open|pipe2?|psp_\w+|sctp_\w+|timerfd_\w+|select)$/;
+const ELSEWHERE = /^(epoll_\w+|psp_\w+|sctp_\w+|timerfd_\w+|select)$/;
 const CHUNK = 65536;
 
 /** States in which no connection can be accepted. */
@@ -55,12 +58,14 @@ export class Sockets {
   private readonly world: World;
   private readonly table = new Map<number, ScriptSocket>();
   private readonly epolls = new Map<number, Epoll>();
+  private readonly plain: PlainFiles;
   private readonly accepted: Connection[] = [];
   private readonly zeros = new Uint8Array(CHUNK);
   private readonly into = new Uint8Array(CHUNK);
 
   constructor(world: World) {
     this.world = world;
+    this.plain = new PlainFiles(world.files);
   }
 
   /**
@@ -106,13 +111,22 @@ export class Sockets {
       case "fcntl":
         return this.fcntl(args);
       case "setsockopt":
-        return this.once(args, (socket) => setSocketOption(socket, args));
+        return this.once(args, (socket) => setSocketOption(socket, args, this.mayOpenFast()));
       case "getsockopt":
         return this.once(args, (socket) => getSocketOption(socket, args, this.world.bsdHabits));
       case "ioctl":
         return this.once(args, (socket) => this.ioctl(socket, args));
       case "poll":
         return this.poll(args);
+      case "open":
+        return at(() => this.plain.open(args[0], call.result));
+      case "pipe":
+      case "pipe2":
+        return at(() => this.plain.pipe(args[0]));
+      case "sendfile":
+        return this.sendFile(args);
+      case "splice":
+        return this.splice(args);
       case "epoll_create":
         return at(() => this.createEpoll(call.result));
       case "epoll_ctl":
@@ -137,11 +151,16 @@ export class Sockets {
     ).length;
   }
 
-  /** Something arrives for a connection: what waited for more may go, if the engine sends it. */
-  arriving(localPort: number, remotePort: number): void {
+  /**
+   * Something arrives for a connection: what waited for more may go, if the engine sends it.
+   * @param long its text is longer than a packet of the network's
+   */
+  arriving(localPort: number, remotePort: number, long: boolean): void {
     for (const socket of this.table.values()) {
       const { connection } = socket;
-      if (connection?.localPort === localPort && connection.remotePort === remotePort) socket.holdBack(false);
+      if (connection?.localPort !== localPort || connection.remotePort !== remotePort) continue;
+      socket.holdBack(false);
+      if (long) socket.takeLongRecord();
     }
   }
 
@@ -296,6 +315,8 @@ export class Sockets {
       socket.forget();
       return fail(errno);
     }
+    // One whose SYN waits for text has told the program that it is connected.
+    if (!begun && socket.waitsForText) return fail("EISCONN");
     if (socket.state === "SYN-SENT" || (socket.state === "SYN-RECEIVED" && socket.connecting)) {
       if (begun || !socket.nonblocking) return undefined;
       return fail("EALREADY");
@@ -428,6 +449,44 @@ export class Sockets {
     return { attempt, writes: true };
   }
 
+  private sendFile(args: readonly Expr[]): Pending {
+    const count = this.plain.read(args[1], args[2], required(args[3], "a count"));
+    return count === undefined ? at(() => fail("EBADF")) : this.send(args.slice(0, 1), count, 0);
+  }
+
+  /** From a socket to a pipe, or from a pipe to a socket. */
+  private splice(args: readonly Expr[]): Pending {
+    const length = required(args[4], "a length");
+    const waits = !((numberOf(args[5]) ?? 0) & c.SPLICE_F_NONBLOCK);
+    const from = this.plain.pipeOf(args[0]);
+    const to = this.plain.pipeOf(args[2]);
+    if (!from === !to) return at(() => fail("EINVAL"));
+    if (from) {
+      const sending = this.send(args.slice(2, 3), Math.min(length, from.held), 0);
+      const attempt = () => {
+        if (from.held === 0) return waits ? undefined : fail("EAGAIN");
+        const outcome = sending.attempt();
+        from.held -= Math.max(outcome?.value ?? 0, 0);
+        return outcome;
+      };
+      return { ...sending, attempt };
+    }
+    const socket = this.find(args[0]);
+    return at(() => {
+      const connection = socket?.connection;
+      if (!connection) return fail(socket ? "ENOTCONN" : "EBADF");
+      const { readable } = connection;
+      const most = this.plain.room(to!, Math.min(length, markEnd(socket, readable)));
+      // An urgent octet, which nobody has asked for, ends it again and again.
+      if (most === 0 && readable > 0) return ok(0);
+      const taken = this.take(socket, most);
+      if (typeof taken !== "number") return taken;
+      if (taken === 0 && !socket.atEnd) return waits && !socket.nonblocking ? undefined : fail("EAGAIN");
+      to!.held += taken;
+      return ok(taken);
+    });
+  }
+
   /** A send that opens the connection as well: why it goes no further now, if it does not. */
   private openToSend(
     socket: ScriptSocket,
@@ -454,7 +513,7 @@ export class Sockets {
     const socket = this.table.get(fd);
     this.table.delete(fd);
     for (const epoll of this.epolls.values()) epoll.forget(fd);
-    if (!socket) return at(() => (this.epolls.delete(fd) ? ok() : fail("EBADF")));
+    if (!socket) return at(() => (this.epolls.delete(fd) || this.plain.close(fd) ? ok() : fail("EBADF")));
     socket.listener?.close();
     socket.udp?.close();
     const { connection, linger } = socket;

@@ -267,6 +267,21 @@ describe("what a stack like this does not do is skipped, and tidying up is not",
     });
   });
 
+  it("but relaxed, where a SYN has no option but the MSS, which RFC 9293 SHLD-5 wants", async () => {
+    const script = (options: string, setting = "") => `${setting}${LISTEN}
+      +0 setsockopt(3, IPPROTO_TCP, TCP_NOOPT, [1], 4) = 0
+      +0 < S 0:0(0) win 500 <mss 1000,sackOK,TS val 100 ecr 0,nop,wscale 6>
+      +0 > S. 0:0(0) ack 1 ${options}\n+.1 < . 1:1(0) ack 1 win 500\n+0 accept(3, ..., ...) = 4
+      +0 %{ assert tcpi_options == 0 }%`;
+    const relaxed = async (source: string) => (await run(source, { relaxed: true })).verdict;
+    expect(await relaxed(script(""))).toEqual(passed);
+    expect(await relaxed(script("", BSD.replace("=0", "=1")))).toEqual(passed);
+    expect(await relaxed(script("<sackOK,eol,eol>"))).toMatchObject({
+      status: "failed",
+      message: expect.stringContaining("options"),
+    });
+  });
+
   it("a network whose packets are too short", async () => {
     const { verdict } = await run("--mtu=72\n0 `true`");
     expect(verdict).toEqual({ status: "skipped", reason: expect.stringContaining("mtu") });

@@ -197,6 +197,10 @@ describe("relaxed: passes where strict fails, and only there", () => {
        +0 getsockopt(3, SOL_SOCKET, SO_ERROR, [ENETUNREACH], [4]) = 0\n+0 %{ assert tcpi_state == TCP_CLOSE }%`,
     ],
     [
+      "a reset that answers text after close() at SND.NXT",
+      `${CONNECTED}+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < . 1:2(1) ack 1 win 5\n+0 > R 1:1(0)`,
+    ],
+    [
       "either of two behaviours",
       `${CONNECTED}+0 write(4, ..., 10) = 10\n#ifdef STANDARD\n+0 > . 2:12(10) ack 1\n#endif
 #ifdef FreeBSD\n+0 > P. 1:11(10) ack 1\n#endif\n`,
@@ -240,6 +244,25 @@ describe("relaxed: passes where strict fails, and only there", () => {
     }
   });
 
+  it("what a timer sends, sooner by three ticks of Linux's clock, and no more", async () => {
+    const verdict = async (after: string, relaxed: boolean, before = "") =>
+      (
+        await run(
+          `--tolerance_percent=0\n${before}${CONNECTED.replace("0 socket", "+0 socket")}+0 write(4, ..., 10) = 10
+           +0 > P. 1:11(10) ack 1\n${after} > P. 1:11(10) ack 1`,
+          { relaxed },
+        )
+      ).verdict.status;
+    expect(await verdict("+.3", false)).toBe("passed");
+    expect(await verdict("+.315", false)).toBe("failed");
+    expect(await verdict("+.315", true)).toBe("passed");
+    expect(await verdict("+.317", true)).toBe("failed");
+    expect(await verdict("+.29", true)).toBe("failed");
+    // BSD's scripts have clocks of their own.
+    expect(await verdict("+.515", true, "0 `sysctl net.inet.tcp.rfc1323=0`\n")).toBe("failed");
+    expect(await verdict("+.5", true, "0 `sysctl net.inet.tcp.rfc1323=0`\n")).toBe("passed");
+  });
+
   it.each([
     [
       "an end of what is open for a soft error",
@@ -260,6 +283,14 @@ describe("relaxed: passes where strict fails, and only there", () => {
     ["no packet", "+0 > P. 1:11(10) ack 1"],
     ["text too early", "+0 write(4, ..., 10) = 10\n+.1 > P. 1:11(10) ack 1"],
     ["an ACK of too little", "+0 < . 1:1001(1000) ack 1 win 5\n+0 > . 1:1(0) ack 1002"],
+    [
+      "a reset after close() anywhere else",
+      "+0 close(4) = 0\n+0 > F. 1:1(0) ack 1\n+.1 < . 1:2(1) ack 1 win 5\n+0 > R 0:0(0)",
+    ],
+    [
+      "a reset at SND.NXT where it is for something else",
+      "+0 < F. 1:1(0) ack 1 win 5\n+0 > . 1:1(0) ack 2\n+0 < . 2:2(0) ack 1 win 5\n+0 close(4) = 0\n+0 > R 0:0(0)",
+    ],
     ["an ACK for the first FIN", "+0 < F. 1:1(0) ack 1 win 5\n+0 > F. 0:0(0) ack 2"],
     [
       "an ACK of another FIN",

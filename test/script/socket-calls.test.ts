@@ -383,8 +383,8 @@ describe("Fast Open", () => {
       "passed",
     ],
     [
-      "+0 `sysctl net.ipv4.tcp_fastopen=2`\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0\n" +
-        "+0 connect(3, ..., ...) = -1 EOPNOTSUPP",
+      "+0 `sysctl net.ipv4.tcp_fastopen=1`\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0\n" +
+        "+0 `sysctl net.ipv4.tcp_fastopen=2`\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = -1 EOPNOTSUPP\n+0 connect(3, ..., ...) = -1 EOPNOTSUPP",
       "passed",
     ],
     [
@@ -400,6 +400,19 @@ describe("Fast Open", () => {
     ["+0 getsockopt(3, SOL_TCP, TCP_FASTOPEN, [5], [4]) = 0", "failed"],
   ])("%j %s", async (source, status) => {
     expect(await verdictOf(source)).toBe(status);
+  });
+
+  it("a connection whose SYN waits for text is connected to whoever asks again", async () => {
+    const cached = `+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0
+      +0 connect(3, ..., ...) = -1 EINPROGRESS\n+0 > S 0:0(0) <...>\n+.1 < S. 0:0(0) ack 1 win 500 <mss 1460,FO abcd1234,nop,nop>
+      +0 > . 1:1(0) ack 1\n+0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+      +0 setsockopt(4, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0\n`;
+    const waits =
+      "+0 connect(4, ..., ...) = 0\n+0 connect(4, ..., ...) = -1 EISCONN\n+0 write(4, ..., 9) = 9\n";
+    const sends = "+0 sendto(4, ..., 9, MSG_FASTOPEN, ..., ...) = 9\n";
+    const goes = "+0 > S 0:9(9) <...>\n+0 connect(4, ..., ...) = -1 EALREADY";
+    expect(await verdictOf(cached + waits + goes)).toBe("passed");
+    expect(await verdictOf(cached + sends + goes)).toBe("passed");
   });
 
   it("a key is that of the socket's own cookies", async () => {
@@ -425,6 +438,96 @@ describe("Fast Open", () => {
       +2.1 getsockopt(3, SOL_SOCKET, SO_ERROR, [ETIMEDOUT], [4]) = 0`;
     expect(await verdictOf(source)).toBe("passed");
     expect(await verdictOf(source.replace("[1]", "[2]"))).toBe("failed");
+    const later = `+0 \`sysctl net.ipv4.tcp_fastopen=5\`\n+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = 0
+      +0 connect(3, ..., ...) = 0\n+0 write(3, ..., 9) = 9\n+0 setsockopt(3, SOL_TCP, TCP_SYNCNT, [1], 4) = 0
+      +0 > S 0:9(9) <...>\n+1 > S 0:0(0) <...>\n+2.1 write(3, ..., 9) = -1 ETIMEDOUT`;
+    expect(await verdictOf(later)).toBe("passed");
+    expect(await verdictOf(later.replace("SYNCNT, [1]", "SYNCNT, [2]"))).toBe("failed");
     expect(await verdictOf("+0 setsockopt(3, SOL_TCP, TCP_SYNCNT, [0], 4) = -1 EINVAL")).toBe("passed");
   });
+});
+
+describe("what goes from a file, or through a pipe, to a socket", () => {
+  const FILE = "+0 `/bin/dd if=/dev/zero of=/tmp/text bs=10 count=3 status=none`\n";
+  const open = '+0 open("/tmp/text", O_RDONLY) = 5\n';
+
+  it("sendfile() sends what is left of the file, from where it stands or from where it is told", () =>
+    passes(`${FILE}${open}+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n+0 sendfile(4, 5, NULL, 20) = 20\n+0 > P. 1:21(20) ack 1
+      +0 sendfile(4, 5, NULL, 20) = 10\n+0 > P. 21:31(10) ack 1\n+0 sendfile(4, 5, NULL, 20) = 0
+      +0 sendfile(4, 5, [25], 20) = 5\n+0 > P. 31:36(5) ack 1\n+0 close(5) = 0\n+0 close(5) = -1 EBADF`));
+  it("from a file that is open", () => passes("+0 sendfile(4, 5, NULL, 20) = -1 EBADF"));
+  it("and that a command has made", async () => {
+    expect((await run(CONNECTED + open)).verdict).toEqual({
+      status: "skipped",
+      reason: 'not applicable: open() of "/tmp/text"',
+    });
+  });
+
+  const PIPE = "+0 pipe([5, 6]) = 0\n";
+  const text = "+0 < P. 1:101(100) ack 1 win 500\n+0 > . 1:1(0) ack 101\n";
+  it("splice() takes text to a pipe and from there", () =>
+    passes(`${PIPE}${text}+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0
+      +0 splice(4, NULL, 6, NULL, 60, 0) = 60\n+0 splice(4, NULL, 6, NULL, 60, 0) = 40
+      +0 splice(5, NULL, 4, NULL, 30, 0) = 30\n+0 > P. 1:31(30) ack 101
+      +0 splice(5, NULL, 4, NULL, 99, 0) = 70\n+0 > P. 31:101(70) ack 101
+      +0 splice(5, NULL, 4, NULL, 99, SPLICE_F_NONBLOCK) = -1 EAGAIN
+      +0 splice(4, NULL, 6, NULL, 99, SPLICE_F_NONBLOCK) = -1 EAGAIN
+      +0 splice(4, NULL, 4, NULL, 99, 0) = -1 EINVAL`));
+  it("waits for text, and not behind its end", () =>
+    passes(`${PIPE}+0...0.1 splice(4, NULL, 6, NULL, 60, 0) = 10\n+.1 < P. 1:11(10) ack 1 win 500
+      +0 > . 1:1(0) ack 11\n+0 < F. 11:11(0) ack 1 win 500\n+0 > . 1:1(0) ack 12
+      +0 splice(4, NULL, 6, NULL, 60, 0) = 0`));
+  it("waits for what comes into the pipe", () =>
+    fails(`${PIPE}+0 splice(5, NULL, 4, NULL, 60, 0) = 0`, /would block/));
+  it("takes no more than a pipe holds", () =>
+    passes(`${PIPE}+0 < P. 1:60001(60000) ack 1 win 500\n+0 > . 1:1(0) ack 60001
+      +0 splice(4, NULL, 6, NULL, 60000, 0) = 60000\n+0 < P. 60001:70001(10000) ack 1 win 500
+      +0 > . 1:1(0) ack 70001\n+0 splice(4, NULL, 6, NULL, 60000, 0) = 5536`));
+  it("ends at an urgent octet, and goes no further", () =>
+    passes(`${PIPE}+0 < U. 1:101(100) ack 1 win 500 urg 100\n+0 > . 1:1(0) ack 101
+      +0 splice(4, NULL, 6, NULL, 200, 0) = 99\n+0 splice(4, NULL, 6, NULL, 1, 0) = 0
+      +0 splice(4, NULL, 6, NULL, 1, 0) = 0`));
+});
+
+describe("TCP_NOTSENT_LOWAT", () => {
+  // Half of the window of 32,896 octets makes a record of 16 segments, of which the initial window lets ten leave.
+  const write = (lowat: number, taken: number) =>
+    `+0 fcntl(4, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+    +0 setsockopt(4, SOL_TCP, TCP_NOTSENT_LOWAT, [${lowat}], 4) = 0\n+0 write(4, ..., 80000) = ${taken}`;
+  const open = `\`./defaults.sh\`\n${LISTEN}+0 < S 0:0(0) win 500 <mss 1000,nop,wscale 7>\n+0 > S. 0:0(0) ack 1 <...>
+    +.1 < . 1:1(0) ack 1 win 257\n+0 accept(3, ..., ...) = 4\n`;
+
+  it("begins no record where so much waits unsent", () => passes(write(4000, 26_000), open));
+  it("and bounds nothing where it is as large as can be", () => passes(write(0x7fffffff, 80_000), open));
+});
+
+describe("SO_RCVBUF counts records, as Linux does", () => {
+  const open = (text: string) =>
+    `${BIND}+0 setsockopt(3, SOL_SOCKET, SO_RCVBUF, [10000], 4) = 0\n+0 listen(3, 1) = 0
+    +0 < S 0:0(0) win 65535 <mss 1460>\n+0 > S. 0:0(0) ack 1 <...>\n+.1 < . 1:1(0) ack 1 win 65535
+    +0 accept(3, ..., ...) = 4\n${text}`;
+  const long = "+0 < . 1:8001(8000) ack 1 win 500\n+0 > . 1:1(0) ack 8001 win";
+
+  it("of text that comes in long ones twice as much finds room", () =>
+    passes(
+      open(`${long} 12000\n+0 < . 8001:18001(10000) ack 1 win 500\n+0 > . 1:1(0) ack 18001 win 2000`),
+      "",
+    ));
+  it("what is set anew counts from the next on, and closes no window", () =>
+    passes(
+      open(`${long} 12000\n+0 setsockopt(4, SOL_SOCKET, SO_RCVBUF, [5000], 4) = 0
+      +0 < . 8001:18001(10000) ack 1 win 500\n+0 > . 1:1(0) ack 18001 win 2000`),
+      "",
+    ));
+  it("of text that comes by the packet, as much as was asked for", () =>
+    passes(
+      open(
+        `${Array.from(
+          { length: 8 },
+          (_, i) =>
+            `+0 < . ${1 + 1000 * i}:${1001 + 1000 * i}(1000) ack 1 win 500\n+0 > . 1:1(0) ack ${1001 + 1000 * i}\n`,
+        ).join("")}+0 < . 8001:9001(1000) ack 1 win 500\n+0 > . 1:1(0) ack 9001 win 1000`,
+      ),
+      "",
+    ));
 });
