@@ -476,7 +476,9 @@ export class Sockets {
       const connection = socket?.connection;
       if (!connection) return fail(socket ? "ENOTCONN" : "EBADF");
       const { readable } = connection;
-      const most = this.plain.room(to!, Math.min(length, markEnd(socket, readable)));
+      const room = this.plain.room(to!, length);
+      if (room === 0 && length > 0) return waits ? undefined : fail("EAGAIN");
+      const most = Math.min(room, markEnd(socket, readable));
       // An urgent octet, which nobody has asked for, ends it again and again.
       if (most === 0 && readable > 0) return ok(0);
       const taken = this.take(socket, most);
