@@ -123,7 +123,7 @@ export class ConnectionHandle implements Connection {
 
   private inTimeWait(): boolean {
     const { core } = this.keeper;
-    return !core.over && core.call.timeWait(...this.stage()) !== 0;
+    return !core.isOver() && core.call.timeWait(...this.stage()) !== 0;
   }
 
   get readable(): number {
@@ -246,7 +246,7 @@ export class ConnectionHandle implements Connection {
     const { core } = this.keeper;
     this.spent = true;
     if (this.alive) core.call.abort(this.slot, this.generation);
-    else if (!core.over) core.call.abortTimeWait(...this.stage());
+    else if (!core.isOver()) core.call.abortTimeWait(...this.stage());
     this.keeper.drain();
   }
 

@@ -59,8 +59,8 @@ export interface Core {
   /** Slots there are room for at most. */
   readonly slots: number;
   readonly staging: number;
-  /** Whether the engine is closed or broken. */
-  readonly over: boolean;
+  /** Whether the engine is closed or broken. No getter: of the second object made with one V8 makes a dictionary. */
+  isOver(): boolean;
   /** Throw if it is. */
   check(): void;
   close(): void;
@@ -114,9 +114,7 @@ export async function createCore(
     slot: (index) => slots + index * 2 ** SLOT_SHIFT,
     slots: words[control.CTL_SLOT_COUNT >> 2]!,
     staging: words[control.CTL_STAGING >> 2]!,
-    get over() {
-      return ended !== undefined;
-    },
+    isOver: () => ended !== undefined,
     check() {
       if (ended) throw ended;
     },
