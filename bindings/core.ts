@@ -2,6 +2,7 @@ import * as control from "../assembly/shared/control.ts";
 import { MEMORY_MIN, SLOT_SHIFT } from "../assembly/shared/sizes.ts";
 import { type Copy, copyFor } from "./copy.ts";
 import { SynwaveError } from "./errors.ts";
+import { requireInteger } from "./validate.ts";
 import { Views } from "./views.ts";
 import { instantiate, type WasmOptions } from "./wasm.ts";
 
@@ -70,11 +71,7 @@ export async function createCore(
   options: WasmOptions,
   prepare: (words: Int32Array, bytes: Uint8Array) => void,
 ): Promise<Core> {
-  if (!Number.isSafeInteger(options.memory) || options.memory < MEMORY_MIN || options.memory > 2 ** 32)
-    throw new SynwaveError(
-      "EINVAL",
-      `memory must be from ${MEMORY_MIN} to ${2 ** 32} octets, not ${options.memory}`,
-    );
+  requireInteger("memory", options.memory, MEMORY_MIN, 2 ** 32);
   const { exports, memory } = await instantiate<Record<string, Crossing>>(options);
   const bytes = new Uint8Array(memory.buffer);
   const words = new Int32Array(memory.buffer);

@@ -14,7 +14,7 @@ import { FAST_OPEN_CLIENT } from "../assembly/shared/user-options.ts";
 import { parseAddress } from "./address.ts";
 import { type Core, createCore } from "./core.ts";
 import { COUNTERS } from "./counters.ts";
-import { SynwaveError, show } from "./errors.ts";
+import { SynwaveError } from "./errors.ts";
 import { Manager } from "./manager.ts";
 import { PacketBatch } from "./packet-batch.ts";
 import { resolveSettings, type Settings, storeSettings } from "./settings.ts";
@@ -30,6 +30,7 @@ import type {
   UdpOptions,
   UdpSocket,
 } from "./types.ts";
+import { requireBoolean, requireChecksum, requireInteger, requireKnown } from "./validate.ts";
 
 const MTU_MIN_4 = 576;
 const MTU_MIN_6 = 1280;
@@ -56,22 +57,17 @@ const KNOWN = new Set([
  * @throws SynwaveError EINVAL for an option that is unknown or cannot be, which it names
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  for (const name of Object.keys(options))
-    if (!KNOWN.has(name)) throw new SynwaveError("EINVAL", `unknown option ${name}`);
+  requireKnown(options, KNOWN);
   const { addresses = [], anyAddress = false, mtu = 1500, memory = MEMORY_DEFAULT } = options;
   if (!Array.isArray(addresses))
     throw new SynwaveError("EINVAL", `addresses must be an array, not ${addresses}`);
-  if (typeof anyAddress !== "boolean")
-    throw new SynwaveError("EINVAL", `anyAddress must be a boolean, not ${show(anyAddress)}`);
+  requireBoolean("anyAddress", anyAddress);
   const own = addresses.map((text) => parseAddress(text, "addresses", true));
   const least = own.some(({ family }) => family === 6) ? MTU_MIN_6 : MTU_MIN_4;
-  if (!Number.isInteger(mtu) || mtu < least || mtu > PACKET_MAX)
-    throw new SynwaveError("EINVAL", `mtu must be an integer from ${least} to ${PACKET_MAX}, not ${mtu}`);
+  requireInteger("mtu", mtu, least, PACKET_MAX);
   const { checksum = "full", gso = 0 } = options;
-  if (checksum !== "full" && checksum !== "none")
-    throw new SynwaveError("EINVAL", `checksum must be "full" or "none", not ${show(checksum)}`);
-  if (!Number.isInteger(gso) || gso < 0 || gso > PACKET_MAX)
-    throw new SynwaveError("EINVAL", `gso must be an integer from 0 to ${PACKET_MAX}, not ${gso}`);
+  requireChecksum(checksum);
+  requireInteger("gso", gso, 0, PACKET_MAX);
   const settings = resolveSettings(options.settings);
   const seed = options.seed ?? crypto.getRandomValues(new Uint8Array(SEED_BYTES));
   if (!(seed instanceof Uint8Array) || seed.length !== SEED_BYTES)

@@ -14,7 +14,7 @@ import { OPEN_FAST, OPEN_GIVEN_PORT, OPT_FAST_OPEN_KEY } from "../assembly/share
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import { ConnectionHandle, errorFor } from "./connection.ts";
 import type { Core } from "./core.ts";
-import { SynwaveError, show } from "./errors.ts";
+import { SynwaveError } from "./errors.ts";
 import { fastOpenKeys, type Settings } from "./settings.ts";
 import { readTcpInfo } from "./tcp-info.ts";
 import type {
@@ -31,6 +31,7 @@ import type {
 } from "./types.ts";
 import { UdpHandle, type UdpKeeper } from "./udp.ts";
 import { encodeOption, setOption } from "./user-options.ts";
+import { requireInteger } from "./validate.ts";
 import { Wheel } from "./wheel.ts";
 
 const FINAL = control.EV_CLOSED | control.EV_RESET | control.EV_TIMED_OUT;
@@ -41,18 +42,13 @@ const PORT_COUNTERS = 256;
 /** Routers that the options of an IPv4 header have room for. */
 const HOPS_MAX = 9;
 
-function checkPort(port: unknown, what: string, least: number): number {
-  if (!Number.isInteger(port) || (port as number) < least || (port as number) > 65535)
-    throw new SynwaveError(
-      "EINVAL",
-      `${what} must be an integer from ${least} to 65535, not ${typeof port === "string" ? show(port) : port}`,
-    );
-  return port as number;
+function requirePort(name: string, port: unknown, least = 1): number {
+  return requireInteger(name, port, least, 65535);
 }
 
 function checkPortRange([first, last]: readonly [number, number]): readonly [number, number] {
-  checkPort(first, "localPortRange[0]", 1);
-  return [first, checkPort(last, "localPortRange[1]", first)];
+  requirePort("localPortRange[0]", first);
+  return [first, requirePort("localPortRange[1]", last, first)];
 }
 
 class ListenerHandle implements Listener {
@@ -209,14 +205,11 @@ export class Manager implements UdpKeeper {
 
   listen(options: ListenOptions): Listener {
     const { port, address, backlog = this.settings.somaxconn, fastOpen = 0 } = options;
-    checkPort(port, "port", 0);
+    requirePort("port", port, 0);
     if (!Number.isInteger(backlog) || backlog < 0)
       throw new SynwaveError("EINVAL", `backlog must be an integer of at least 0, not ${backlog}`);
     encodeOption("fastOpen", fastOpen, true);
-    const bound = address === undefined ? undefined : this.ownAddress(address, "address");
-    const family = bound ? bound.family : 0;
-    const stage = () => this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
-    stage();
+    const family = this.stageOwn(address);
     const chosen = port || this.freePort((one) => this.core.call.listenerInUse(family, one), "listened on");
     const limit = Math.min(backlog, this.settings.somaxconn);
     const slot = this.core.call.listen(family, chosen, limit);
@@ -231,12 +224,17 @@ export class Manager implements UdpKeeper {
     return listener;
   }
 
+  /** Put an address of ours in staging, or that of all if there is none; returns its family, 0 for all. */
+  private stageOwn(address: string | undefined): number {
+    const own = address === undefined ? undefined : this.ownAddress(address, "address");
+    this.core.bytes.set(own ? own.octets : new Uint8Array(16), this.core.staging);
+    return own ? own.family : 0;
+  }
+
   bindUdp(options: UdpOptions): UdpSocket {
     const { port, address } = options;
-    checkPort(port, "port", 0);
-    const bound = address === undefined ? undefined : this.ownAddress(address, "address");
-    const family = bound ? bound.family : 0;
-    this.core.bytes.set(bound ? bound.octets : new Uint8Array(16), this.core.staging);
+    requirePort("port", port, 0);
+    const family = this.stageOwn(address);
     const chosen = port || this.freePort((one) => this.core.call.udpInUse(family, one), "bound");
     const slot = this.core.call.udpBind(family, chosen);
     if (slot === result.ERR_IN_USE)
@@ -281,7 +279,7 @@ export class Manager implements UdpKeeper {
 
   connect(options: ConnectOptions): Connection {
     const remote = parseAddress(options.remoteAddress, "remoteAddress");
-    const remotePort = checkPort(options.remotePort, "remotePort", 1);
+    const remotePort = requirePort("remotePort", options.remotePort);
     const local = this.localFor(remote, options.localAddress);
     this.core.bytes.set(local.octets, this.core.staging);
     this.core.bytes.set(remote.octets, this.core.staging + 16);
@@ -292,7 +290,7 @@ export class Manager implements UdpKeeper {
         ? this.openEphemeral(remote, remotePort, options, hops)
         : this.core.call.open(
             remote.family,
-            checkPort(options.localPort, "localPort", 1),
+            requirePort("localPort", options.localPort),
             remotePort,
             hops,
             OPEN_GIVEN_PORT | fast,

@@ -5,6 +5,7 @@ import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { formatAddress } from "./address.ts";
 import { type Core, createCore } from "./core.ts";
 import { SynwaveError, show } from "./errors.ts";
+import { requireBoolean, requireKnown } from "./validate.ts";
 
 /** Whose text: the client is who sent the SYN, or has the higher port where no SYN was seen. */
 export type Sender = "client" | "server";
@@ -113,11 +114,9 @@ const SIDES = ["client", "server"] as const;
  * @throws SynwaveError EINVAL for an option that is unknown or cannot be, which it names
  */
 export async function createObserver(options: ObserverOptions = {}): Promise<Observer> {
-  for (const name of Object.keys(options))
-    if (!KNOWN.has(name)) throw new SynwaveError("EINVAL", `unknown option ${name}`);
+  requireKnown(options, KNOWN);
   const { memory = MEMORY_DEFAULT, verifyChecksums = false } = options;
-  if (typeof verifyChecksums !== "boolean")
-    throw new SynwaveError("EINVAL", `verifyChecksums must be a boolean, not ${show(verifyChecksums)}`);
+  requireBoolean("verifyChecksums", verifyChecksums);
   for (const name of CALLBACKS)
     if (options[name] !== undefined && typeof options[name] !== "function")
       throw new SynwaveError("EINVAL", `${name} must be a function, not ${show(options[name])}`);

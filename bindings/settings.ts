@@ -2,6 +2,7 @@ import * as control from "../assembly/shared/control.ts";
 import { STREAM_MAX } from "../assembly/shared/sizes.ts";
 import { CONTROL_BBR, CONTROL_CUBIC, CONTROL_NEWRENO } from "../assembly/shared/user-options.ts";
 import { SynwaveError, show } from "./errors.ts";
+import { requireInteger } from "./validate.ts";
 
 /**
  * What bounds what may be in flight: CUBIC (RFC 9438) with HyStart++ (RFC 9406), BBR (draft-ietf-ccwg-bbr, version 3),
@@ -245,11 +246,6 @@ function fail(name: string, wanted: string, value: unknown): never {
   );
 }
 
-function checkNumber(name: string, value: unknown, least: number, most: number): void {
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
-    fail(name, `an integer from ${least} to ${most}`, value);
-}
-
 function checkAscending(name: string, value: unknown, count: number, least: number, most: number): void {
   const wanted = `${count} ascending integers from ${least} to ${most}`;
   if (!Array.isArray(value) || value.length !== count) fail(name, wanted, value);
@@ -282,7 +278,7 @@ export function resolveSettings(given: Partial<Settings> = {}, before = DEFAULT_
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(DEFAULT_SETTINGS, name)) throw new SynwaveError("EINVAL", `unknown setting ${name}`);
     const bounds = NUMBERS[name as keyof Settings];
-    if (bounds) checkNumber(name, value, bounds[0], bounds[1]);
+    if (bounds) requireInteger(`setting ${name}`, value, bounds[0], bounds[1]);
     else if (name === "ipLocalPortRange") checkAscending(name, value, 2, 1, 65535);
     else if (name === "tcpCongestionControl") {
       if (congestionControl(value) === undefined) fail(name, CONGESTION_CONTROLS, value);

@@ -3,8 +3,9 @@ import * as tcb from "../assembly/shared/tcb-layout.ts";
 import * as layout from "../assembly/shared/udp-layout.ts";
 import { type Address, formatAddress, parseAddress } from "./address.ts";
 import type { Keeper } from "./connection.ts";
-import { SynwaveError, show } from "./errors.ts";
+import { SynwaveError } from "./errors.ts";
 import type { Datagram, SendOptions, UdpSocket } from "./types.ts";
+import { requireInteger } from "./validate.ts";
 
 /** Longest payload of any datagram: staging holds no more. */
 const PAYLOAD_MAX = 65527;
@@ -46,8 +47,7 @@ export class UdpHandle implements UdpSocket {
     if (!(bytes instanceof Uint8Array))
       throw new SynwaveError("EINVAL", `send takes a Uint8Array, not ${bytes}`);
     const { address, port } = options;
-    if (!Number.isInteger(port) || port < 1 || port > 65535)
-      throw new SynwaveError("EINVAL", `port must be an integer from 1 to 65535, not ${show(port)}`);
+    requireInteger("port", port, 1, 65535);
     const remote = parseAddress(address, "address");
     const local = this.keeper.localFor(remote, options.localAddress ?? this.address);
     const tooLong = () =>

@@ -5,6 +5,7 @@ import type { Core } from "./core.ts";
 import { SynwaveError, show } from "./errors.ts";
 import { CONGESTION_CONTROLS, congestionControl } from "./settings.ts";
 import type { ConnectionOption } from "./types.ts";
+import { requireBoolean, requireInteger } from "./validate.ts";
 
 /** Number of the option, and least and most of its value; `true` for one that is on or off. */
 const OPTIONS: {
@@ -68,16 +69,11 @@ export function encodeOption(name: string, value: unknown, listener = false): [o
   if (!Object.hasOwn(known, name)) throw new SynwaveError("EINVAL", `unknown option ${show(name)}`);
   const [option, least, most] = known[name as keyof typeof known]!;
   if (least === true) {
-    if (typeof value !== "boolean")
-      throw new SynwaveError("EINVAL", `${name} must be a boolean, not ${show(value)}`);
+    requireBoolean(name, value);
     return [option, value ? 1 : 0];
   }
   if (name === "linger" && value === undefined) return [option, 0];
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most!)
-    throw new SynwaveError(
-      "EINVAL",
-      `${name} must be an integer from ${least} to ${most}, not ${show(value)}`,
-    );
+  requireInteger(name, value, least, most!);
   // Only zero changes what close does here: nothing blocks, so nobody waits for the rest of a longer time.
   if (name === "linger") return [option, value === 0 ? 1 : 0];
   return [option, value as number];

@@ -1,4 +1,5 @@
 import { SynwaveError, show } from "./errors.ts";
+import { requireBoolean, requireInteger } from "./validate.ts";
 
 /** Octets in a page of linear memory. */
 const PAGE = 65536;
@@ -37,9 +38,8 @@ const compiled = new Map<"release" | "release-unshared", Promise<WebAssembly.Mod
  */
 export async function instantiate<Exports = RawExports>(options: WasmOptions): Promise<Instance<Exports>> {
   const { wasm, shared } = options;
-  const pages = countPages(options.memory);
-  if (shared !== undefined && typeof shared !== "boolean")
-    throw new SynwaveError("EINVAL", `shared must be a boolean, not ${show(shared)}`);
+  const pages = Math.ceil(requireInteger("memory", options.memory, 1, MOST_PAGES * PAGE) / PAGE);
+  if (shared !== undefined) requireBoolean("shared", shared);
 
   if (wasm === undefined) {
     const share = shared ?? sharesMemory();
@@ -71,16 +71,6 @@ export async function instantiate<Exports = RawExports>(options: WasmOptions): P
 /** Whether shared memory can be handed to other workers here; Node leaves crossOriginIsolated undefined. */
 function sharesMemory(): boolean {
   return typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false;
-}
-
-function countPages(octets: number): number {
-  const pages = Math.ceil(octets / PAGE);
-  if (!Number.isSafeInteger(octets) || pages < 1 || pages > MOST_PAGES)
-    throw new SynwaveError(
-      "EINVAL",
-      `memory must be an integer of 1 to ${MOST_PAGES * PAGE} octets, not ${show(octets)}`,
-    );
-  return pages;
 }
 
 function makeMemory(pages: number, shared: boolean): WebAssembly.Memory {

@@ -1,4 +1,5 @@
 import { SynwaveError } from "./errors.ts";
+import { requireInteger } from "./validate.ts";
 
 const DIGIT = 6;
 const WIDTH = 1 << DIGIT;
@@ -67,8 +68,7 @@ export class Wheel {
    * @throws SynwaveError EINVAL
    */
   constructor(capacity: number, now = 0) {
-    if (!Number.isInteger(capacity) || capacity < 1 || capacity > 0x7fffffff)
-      throw new SynwaveError("EINVAL", `capacity must be a positive 31-bit integer, not ${capacity}`);
+    requireInteger("capacity", capacity, 1, 0x7fffffff);
     if (!Number.isFinite(now)) throw new SynwaveError("EINVAL", `now must be a finite number, not ${now}`);
     this.capacity = capacity;
     const records = new ArrayBuffer(capacity * RECORD);
@@ -181,8 +181,7 @@ export class Wheel {
   }
 
   #check(slot: number): void {
-    if (!(slot >= 0 && slot < this.capacity && Number.isInteger(slot)))
-      throw new SynwaveError("EINVAL", `slot must be an integer from 0 to ${this.capacity - 1}, not ${slot}`);
+    requireInteger("slot", slot, 0, this.capacity - 1);
   }
 
   #moveTo(tick: number): void {

@@ -3,9 +3,9 @@ import { SynwaveError } from "../errors.ts";
 import type { PacketBatch } from "../packet-batch.ts";
 import type { Direction } from "../pcap/format.ts";
 import { PcapngWriter } from "../pcap/write.ts";
+import { requireInteger } from "../validate.ts";
 import type { Link, PacketSink } from "./link.ts";
 import { type ByteSink, Outlet } from "./outlet.ts";
-import { requireInteger } from "./validate.ts";
 
 export interface CaptureOptions {
   /** Default: real time. */

@@ -1,5 +1,5 @@
+import { requireTime } from "../validate.ts";
 import type { Discipline } from "./discipline.ts";
-import { requireTime } from "./validate.ts";
 
 /** Controlled delay (RFC 8289): what has waited too long, for too long, makes room ever more often. */
 export interface CodelOptions {

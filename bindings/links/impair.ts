@@ -1,6 +1,7 @@
 import { type Clock, type ClockEntry, systemClock } from "../clock.ts";
 import { SynwaveError } from "../errors.ts";
 import type { PacketBatch } from "../packet-batch.ts";
+import { requireInteger, requireNumber, requireProbability, requireTime } from "../validate.ts";
 import { Codel, type CodelOptions } from "./codel.ts";
 import { type Discipline, DROP, HIT, PASS } from "./discipline.ts";
 import { isEcnCapable } from "./ecn.ts";
@@ -9,7 +10,6 @@ import type { Link, PacketSink } from "./link.ts";
 import { type GilbertElliott, Loss } from "./loss.ts";
 import { Prng } from "./prng.ts";
 import { Red, type RedOptions } from "./red.ts";
-import { requireInteger, requireNumber, requireProbability, requireTime } from "./validate.ts";
 
 export interface ImpairOptions {
   /** Default: real time. */

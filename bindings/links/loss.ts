@@ -1,5 +1,5 @@
+import { requireProbability } from "../validate.ts";
 import type { Prng } from "./prng.ts";
-import { requireProbability } from "./validate.ts";
 
 /** Loss in bursts (Gilbert 1960, Elliott 1963): a good and a bad state, of which every packet may begin the other. Bad
  * times last for 1 / `badToGood` packets on average, and are `goodToBad` / (`goodToBad` + `badToGood`) of all. */

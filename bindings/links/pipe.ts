@@ -1,10 +1,9 @@
 import type { Clock } from "../clock.ts";
 import { nextTurn } from "../clock-turn.ts";
-import { SynwaveError } from "../errors.ts";
 import { PacketBatch } from "../packet-batch.ts";
+import { requireChecksum, requireInteger } from "../validate.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { Link, PacketSink } from "./link.ts";
-import { requireInteger } from "./validate.ts";
 
 export interface PipeOptions {
   /** Largest packet, octets; larger ones are dropped. Default 1500. */
@@ -229,9 +228,7 @@ class End implements PipeEnd {
  */
 export function pipe(options: PipeOptions = {}): [PipeEnd, PipeEnd] {
   const mtu = requireInteger("mtu", options.mtu ?? 1500, 68, 65535);
-  const checksum = options.checksum ?? "full";
-  if (checksum !== "full" && checksum !== "none")
-    throw new SynwaveError("EINVAL", `checksum must be "full" or "none", not ${String(checksum)}`);
+  const checksum = requireChecksum(options.checksum ?? "full");
   const gso = requireInteger("gso", options.gso ?? 0, 0, 65535);
   const least = Math.max(mtu, gso) + 7;
   const capacity = requireInteger("capacity", options.capacity ?? 4 * 2 ** 20, least, 2 ** 30);

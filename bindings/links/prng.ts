@@ -1,4 +1,4 @@
-import { requireInteger } from "./validate.ts";
+import { requireInteger } from "../validate.ts";
 
 /** xoshiro128** 1.1 (Blackman and Vigna), its state spread from a number by the finalizer of MurmurHash3. */
 export class Prng {

@@ -1,6 +1,6 @@
+import { requireInteger, requireProbability } from "../validate.ts";
 import { type Discipline, DROP, HIT, PASS } from "./discipline.ts";
 import type { Prng } from "./prng.ts";
-import { requireInteger, requireProbability } from "./validate.ts";
 
 /** Random early detection (Floyd and Jacobson 1993), by packets and gentle: the longer the queue on average, the more of
  * what comes is dropped. */

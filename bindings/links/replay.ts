@@ -4,9 +4,9 @@ import { SynwaveError } from "../errors.ts";
 import { PacketBatch } from "../packet-batch.ts";
 import type { CapturedPacket, Direction } from "../pcap/format.ts";
 import { readCapture } from "../pcap/read.ts";
+import { requireInteger } from "../validate.ts";
 import { type Deferred, deferred } from "./deferred.ts";
 import type { Link, PacketSink } from "./link.ts";
-import { requireInteger } from "./validate.ts";
 
 /** A packet to replay: `time` in milliseconds from any origin. */
 export type ReplayedPacket = Pick<CapturedPacket, "time" | "data"> &
