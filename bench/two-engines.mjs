@@ -9,9 +9,8 @@ export class TwoEngines {
 
   /** @param {object} [options] of both engines */
   static async make(options = {}) {
-    const { createEngine, PacketBatch } = await loadLibrary();
+    const { createEngine } = await loadLibrary();
     const both = new TwoEngines();
-    both.batch = new PacketBatch(64, 128 * 1024);
     const engine = (address, seed) =>
       createEngine({ addresses: [address], seed: new Uint8Array(32).fill(seed), ...options });
     both.client = await engine(CLIENT, 1);
@@ -19,13 +18,16 @@ export class TwoEngines {
     return both;
   }
 
+  #toClient = (batch) => this.client.receiveBatch(batch, this.now);
+  #toServer = (batch) => this.server.receiveBatch(batch, this.now);
+
   /** Everything one engine has to send, to the other; returns the packets. */
   carry(from, to) {
+    const send = to === this.client ? this.#toClient : this.#toServer;
     let packets = 0;
     for (;;) {
-      const count = from.transmitBatch(this.batch, this.now);
+      const count = from.transmitTo(send, this.now);
       if (count === 0) return packets;
-      to.receiveBatch(this.batch, this.now);
       packets += count;
     }
   }

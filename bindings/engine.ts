@@ -104,6 +104,8 @@ class SansIoEngine implements Engine {
   /** Packets may leave marked. */
   private readonly offloads: boolean;
   private inbox: PacketBatch | undefined;
+  /** The transmit area. */
+  private readonly outbox: PacketBatch;
 
   constructor(core: Core, manager: Manager, mtu: number, settings: Settings, offloads: boolean) {
     this.core = core;
@@ -112,6 +114,12 @@ class SansIoEngine implements Engine {
     this.settings = settings;
     this.offloads = offloads;
     this.memory = core.memory;
+    const area = core.words[control.CTL_TX >> 2]!;
+    const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
+    this.outbox = new PacketBatch(TX_PACKETS, TX_BYTES, [
+      core.bytes.subarray(area, area + TX_BYTES),
+      core.words.subarray(table, table + TX_PACKETS * 2),
+    ]);
   }
 
   /** Milliseconds to whole microseconds. */
@@ -153,10 +161,11 @@ class SansIoEngine implements Engine {
 
   private input(batch: PacketBatch, count: number, micros: number): void {
     const { core } = this;
+    const { words } = core;
     const { table, segments, checksums } = batch;
-    const ring = core.words[control.CTL_RX >> 2]!;
-    const entries = core.words[control.CTL_RX_TABLE >> 2]! >> 2;
-    const marks = core.words[control.CTL_RX_MARKS >> 2]! >> 2;
+    const ring = words[control.CTL_RX >> 2]!;
+    const entries = words[control.CTL_RX_TABLE >> 2]! >> 2;
+    const marks = words[control.CTL_RX_MARKS >> 2]! >> 2;
     let next = 0;
     do {
       // As many packets as the ring holds; one batch of the usual size is one round.
@@ -168,16 +177,16 @@ class SansIoEngine implements Engine {
       let octets = 0;
       if (taken > 0) {
         // One by one: views of both tables would be garbage.
-        for (let i = 0; i < taken * 2; i++) core.words[entries + i] = table[next * 2 + i]!;
+        for (let i = 0; i < taken * 2; i++) words[entries + i] = table[next * 2 + i]!;
         // Longer than any packet: the rest is padding.
-        if (table[next * 2 + 1]! > PACKET_MAX) core.words[entries + 1] = PACKET_MAX;
+        if (table[next * 2 + 1]! > PACKET_MAX) words[entries + 1] = PACKET_MAX;
         octets = Math.max(0, Math.min(table[last * 2 - 2]! + table[last * 2 - 1]! - base, room));
       }
       let marked = 0;
       for (let i = next; i < last; i++) marked |= segments[i]! | checksums[i]!;
       if (marked !== 0)
         for (let i = next; i < last; i++)
-          core.words[marks + i - next] = segments[i]! | (checksums[i]! << MARK_CHECKSUM_SHIFT);
+          words[marks + i - next] = segments[i]! | (checksums[i]! << MARK_CHECKSUM_SHIFT);
       core.copy(core.bytes, batch.views.of(base, base + octets), ring);
       // The engine looks where packets lie before it looks at any.
       const wrong = core.call.input(taken, micros, marked ? 1 : 0, base, room);
@@ -210,62 +219,75 @@ class SansIoEngine implements Engine {
     if (this.offloads)
       throw new SynwaveError(
         "ENOTSUP",
-        "packets of an engine with gso or checksum leave by transmitBatch only",
+        "packets of an engine with gso or checksum leave by transmitBatch and transmitTo only",
       );
-    const { core } = this;
     const packets: Uint8Array[] = [];
-    const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
-    const area = core.words[control.CTL_TX >> 2]!;
     for (;;) {
-      const made = core.call.output(TX_PACKETS, TX_BYTES, micros);
-      this.manager.drain();
-      if (made === 0) return packets;
-      const slab = core.bytes.slice(area, area + core.words[control.CTL_TX_USED >> 2]!);
+      const { count, used, bytes, table } = this.output(TX_PACKETS, TX_BYTES, micros);
+      if (count === 0) return packets;
+      const slab = bytes.slice(0, used);
       // slice() of a view of shared memory is a view of shared memory; what callers get must be theirs alone.
       const owned = slab.buffer instanceof ArrayBuffer ? slab : new Uint8Array(slab);
-      for (let i = 0; i < made; i++) {
-        const offset = core.words[table + i * 2]!;
-        packets.push(owned.subarray(offset, offset + core.words[table + i * 2 + 1]!));
+      for (let i = 0; i < count; i++) {
+        const offset = table[i * 2]!;
+        packets.push(owned.subarray(offset, offset + table[i * 2 + 1]!));
       }
     }
   }
 
   transmitBatch(batch: PacketBatch, now: number): number {
     const micros = this.micros(now);
-    const { core } = this;
     if (batch.bytes.length < this.mtu)
       throw new SynwaveError(
         "EINVAL",
         `a batch of ${batch.bytes.length} octets cannot hold a packet of ${this.mtu}`,
       );
     batch.clear();
-    const made = core.call.output(
+    const { count, used, table, segments, checksums, views } = this.output(
       Math.min(batch.capacity, TX_PACKETS),
       Math.min(batch.bytes.length, TX_BYTES),
       micros,
     );
-    this.manager.drain();
-    if (made === 0) return 0;
-    const used = core.words[control.CTL_TX_USED >> 2]!;
-    const area = core.words[control.CTL_TX >> 2]!;
-    const table = core.words[control.CTL_TX_TABLE >> 2]! >> 2;
-    core.copy(batch.bytes, core.views.of(area, area + Math.min(used, batch.bytes.length)), 0);
-    for (let i = 0; i < made * 2; i++) batch.table[i] = core.words[table + i]!;
-    if (this.offloads) {
-      const marks = core.words[control.CTL_TX_MARKS >> 2]! >> 2;
-      for (let i = 0; i < made; i++) {
-        const mark = core.words[marks + i]!;
-        batch.segments[i] = mark; // of which the table keeps the lower half
-        batch.checksums[i] = mark >> MARK_CHECKSUM_SHIFT;
-      }
-    } else
-      for (let i = 0; i < made; i++) {
-        batch.segments[i] = 0;
-        batch.checksums[i] = 0;
-      }
-    batch.count = made;
+    if (count === 0) return 0;
+    this.core.copy(batch.bytes, views.of(0, Math.min(used, batch.bytes.length)), 0);
+    for (let i = 0; i < count * 2; i++) batch.table[i] = table[i]!;
+    for (let i = 0; i < count; i++) {
+      batch.segments[i] = segments[i]!;
+      batch.checksums[i] = checksums[i]!;
+    }
+    batch.count = count;
     batch.used = used;
-    return made;
+    return count;
+  }
+
+  transmitTo(send: (batch: PacketBatch) => void, now: number): number {
+    const batch = this.output(TX_PACKETS, TX_BYTES, this.micros(now));
+    const { count } = batch;
+    if (count === 0) return 0;
+    try {
+      send(batch);
+    } finally {
+      batch.clear();
+    }
+    return count;
+  }
+
+  /** Have the engine make packets; the batch is where they stand in its memory. */
+  private output(packets: number, octets: number, micros: number): PacketBatch {
+    const { core, outbox } = this;
+    const { words } = core;
+    outbox.count = core.call.output(packets, octets, micros);
+    outbox.used = words[control.CTL_TX_USED >> 2]!;
+    this.manager.drain();
+    if (this.offloads) {
+      const marks = words[control.CTL_TX_MARKS >> 2]! >> 2;
+      for (let i = 0; i < outbox.count; i++) {
+        const mark = words[marks + i]!;
+        outbox.segments[i] = mark; // of which the table keeps the lower half
+        outbox.checksums[i] = mark >> MARK_CHECKSUM_SHIFT;
+      }
+    }
+    return outbox;
   }
 
   nextDeadline(): number | undefined {

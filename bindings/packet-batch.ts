@@ -33,15 +33,15 @@ export class PacketBatch {
   /**
    * @param packets most packets the batch holds
    * @param bytes octets of packet data it holds, alignment included
+   * @param places for the engine's own use: where bytes and table are to be, if not in memory of the batch's own
    */
-  constructor(packets = 64, bytes = 128 * 1024) {
+  constructor(packets = 64, bytes = 128 * 1024, places?: readonly [bytes: Uint8Array, table: Int32Array]) {
     if (!Number.isSafeInteger(packets) || packets < 1)
       throw new SynwaveError("EINVAL", `packets must be a positive integer, not ${packets}`);
     if (!Number.isSafeInteger(bytes) || bytes < ALIGN)
       throw new SynwaveError("EINVAL", `bytes must be an integer of at least ${ALIGN}, not ${bytes}`);
-    this.bytes = new Uint8Array(bytes);
+    [this.bytes, this.table] = places ?? [new Uint8Array(bytes), new Int32Array(packets * 2)];
     this.views = new Views(this.bytes);
-    this.table = new Int32Array(packets * 2);
     this.segments = new Uint16Array(packets);
     this.checksums = new Uint8Array(packets);
   }

@@ -30,7 +30,8 @@ export interface EngineOptions {
   checksum?: "full" | "none";
   /**
    * Octets of the largest packet that may be made of several TCP segments, up to 65,535: `PacketBatch.segments` says how
-   * whoever carries it is to cut it, and to complete the checksum of each. With this or `checksum: "none"` packets leave by `transmitBatch` only. Default 0: none.
+   * whoever carries it is to cut it, and to complete the checksum of each. With this or `checksum: "none"` packets leave by `transmitBatch`
+   * and `transmitTo` only. Default 0: none.
    */
   gso?: number;
   /** Octets of linear memory, fixed for life. Default 64 MiB; at least 2 MiB. */
@@ -326,6 +327,13 @@ export interface Engine {
   transmit(now: number): Uint8Array[];
   /** Fill `batch` (cleared first) with packets to be sent; returns how many. Call until it returns 0. */
   transmitBatch(batch: PacketBatch, now: number): number;
+  /**
+   * Hand packets to be sent to `send` where they stand in the engine's memory, without a copy; returns how many. Call until it
+   * returns 0. The batch is valid during the call only, until the engine is asked for packets again: whoever keeps packets
+   * copies them. Its `bytes` are of shared memory where the engine's are, which not everything takes. What `send` throws is
+   * thrown; the packets have left.
+   */
+  transmitTo(send: (batch: PacketBatch) => void, now: number): number;
   /** When `advance` next has something to do, in milliseconds; undefined when no timer is armed. */
   nextDeadline(): number | undefined;
   /** Events since the last poll, in order. */
