@@ -109,7 +109,8 @@ class Driver implements SocketHost {
   readonly closed: Promise<void>;
   readonly #link: Link;
   readonly #resolve: StackOptions["resolve"];
-  readonly #batch: PacketBatch;
+  /** Has the engine make packets and the link send them; returns how many. */
+  readonly #pass: (now: number) => number;
   readonly #connections = new Set<ConnectionHandler>();
   readonly #listeners = new Set<ListenerHandler>();
   readonly #datagrams = new Set<DatagramHandler>();
@@ -137,7 +138,7 @@ class Driver implements SocketHost {
     this.clock = clock;
     this.#link = link;
     this.#resolve = resolve;
-    this.#batch = new PacketBatch(64, Math.max(128 * 1024, 4 * (engine.mtu + 8)));
+    this.#pass = passTo(link, engine);
     this.closed = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -316,7 +317,7 @@ class Driver implements SocketHost {
   }
 
   #transmit(now: number): void {
-    while (!this.#ended && this.engine.transmitBatch(this.#batch, now) > 0) this.#link.send(this.#batch);
+    while (!this.#ended && this.#pass(now) > 0);
   }
 
   /** The queue of datagrams is empty: those that found it full go there, whatever more one socket has behind all others. */
@@ -426,6 +427,19 @@ class Driver implements SocketHost {
     this.engine.close();
     await this.#link.close();
   }
+}
+
+function passTo(link: Link, engine: Engine): (now: number) => number {
+  if (link.borrows) {
+    const send = (batch: PacketBatch): void => link.send(batch);
+    return (now) => engine.transmitTo(send, now);
+  }
+  const batch = new PacketBatch(64, Math.max(128 * 1024, 4 * (engine.mtu + 8)));
+  return (now) => {
+    const count = engine.transmitBatch(batch, now);
+    if (count > 0) link.send(batch);
+    return count;
+  };
 }
 
 /** A handler's fault is its owner's to hear of, and must not stop the drain that called it. */

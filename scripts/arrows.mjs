@@ -21,7 +21,7 @@ export const groups = [
   {
     name: "base",
     files:
-      /^bindings\/(checksum|errors|packet-batch|validate|views|types|settings|counters|clock[^/]*|virtual-clock)\.ts$/,
+      /^bindings\/(checksum|copy|errors|packet-batch|validate|views|types|settings|counters|clock[^/]*|virtual-clock)\.ts$/,
     imports: ["shared"],
     packages: [],
   },

@@ -14,6 +14,8 @@ export interface Link {
   readonly checksum?: "full" | "none" | undefined;
   /** Octets of the largest packet that it cuts into segments itself, as `PacketBatch.segments` tells. Default 0: none. */
   readonly gso?: number | undefined;
+  /** Batches given to `send` may stand in an engine's memory, shared or not, which spares a copy. Default false. */
+  readonly borrows?: boolean | undefined;
   /**
    * Send a batch. The batch belongs to the caller and is valid during the call only: a link that keeps packets copies
    * them. Never throws for a packet's sake: one that cannot be carried is dropped, as networks do.

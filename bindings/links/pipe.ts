@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { nextTurn } from "../clock-turn.ts";
+import { sharedCopy } from "../copy.ts";
 import { PacketBatch } from "../packet-batch.ts";
 import { requireChecksum, requireInteger } from "../validate.ts";
 import { type Deferred, deferred } from "./deferred.ts";
@@ -52,6 +53,8 @@ class Way {
   readonly #gso: number;
   readonly #manual: boolean;
   readonly #clock: Clock | undefined;
+  /** What is sent may stand in an engine's memory. */
+  readonly #copy = sharedCopy();
   readonly #run = () => {
     this.#scheduled = false;
     this.#postponed = false;
@@ -90,7 +93,7 @@ class Way {
     if (whole) {
       const base = into.used;
       const first = into.count * 2;
-      into.bytes.set(batch.bytes.subarray(0, used), base);
+      this.#copy(into.bytes, batch.views.of(0, used), base);
       for (let i = 0; i < count * 2; i += 2) {
         into.table[first + i] = base + table[i];
         into.table[first + i + 1] = table[i + 1];
@@ -179,6 +182,7 @@ class End implements PipeEnd {
   readonly mtu: number;
   readonly checksum: "full" | "none";
   readonly gso: number;
+  readonly borrows = true;
   readonly #out: Way;
   readonly #in: Way;
   readonly #closed: Deferred<void> = deferred();

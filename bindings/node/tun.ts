@@ -155,6 +155,7 @@ class Tun implements TunLink {
   readonly mtu: number;
   readonly checksum: "full" | "none";
   readonly gso: number;
+  readonly borrows = true;
   readonly drops: TunDrops = { busy: 0, down: 0, invalid: 0, oversize: 0 };
   readonly closed: Promise<void>;
   readonly #libc: Libc;

@@ -47,6 +47,36 @@ describe("a stack", () => {
     await server.close();
   });
 
+  it("lends its packets to a link that borrows, and copies them for one that does not", async () => {
+    for (const borrows of [true, undefined]) {
+      const [left, right] = pipe();
+      const buffers = new Set<unknown>();
+      const link: Link = {
+        mtu: 1500,
+        borrows,
+        closed: left.closed,
+        send: (batch) => {
+          buffers.add(batch.bytes.buffer);
+          left.send(batch);
+        },
+        onReceive: (sink) => left.onReceive(sink),
+        close: () => left.close(),
+      };
+      const client = await createStack({ link, addresses: [CLIENT] });
+      const server = await createStack({ link: right, addresses: [SERVER] });
+      const listener = server.listen({ port: 7 });
+      const socket = client.connect(`${SERVER}:7`);
+      const { value: peer } = await listener.next();
+      const sent = noise(200_000);
+      const [, received] = await Promise.all([pour(socket.writable, sent), drain(peer!.readable)]);
+      expect(sha256(received)).toBe(sha256(sent));
+      expect([...buffers].includes(client.engine.memory.buffer)).toBe(borrows === true);
+      expect(buffers.size).toBe(1);
+      await client.close();
+      await server.close();
+    }
+  });
+
   it("ends every socket and listener with an error when the link breaks", async () => {
     let breakLink!: (error: Error) => void;
     const [left, right] = pipe();
