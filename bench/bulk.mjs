@@ -1,123 +1,93 @@
-// From application to application: two engines in one thread, no link between them, virtual time.
-import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
-import { TwoEngines } from "./two-engines.mjs";
+// Transfers from application to application, beside plain C and beside Linux over veth.
+import { buildFloor, runFloor } from "./floor.mjs";
+import { chunksInTurn, Flows, HEADERS } from "./flows.mjs";
+import { LinuxBulk } from "./linux-bulk.mjs";
+import { whyNoHosts } from "./linux-hosts.mjs";
+import { asReference, measure } from "./measure.mjs";
 
-const SEGMENT = 1460;
-const CHUNK = 64 * 1024;
-/** As the C reference's rings. */
-const BUFFER = 256 * 1024;
-const CHECKED = 16 * 2 ** 20;
+const MTUS = [1500, 9000, 65535];
+const FLOWS = [1, 10, 1000];
 /** As the C reference's samples. */
 const TIMED = 32 * 2 ** 20;
-/** Virtual milliseconds from one exchange of packets to the next. */
-const TICK = 0.05;
-const PORT = 9;
+const CHUNK = 64 * 1024;
 
-/** Turns without a packet or an octet after which the engines are taken to have stopped. */
-const PATIENCE = 1000;
+/** What may be used of C's time: of one connection's text, one way. */
+const FLOOR_LIMITS = { 1500: { shared: 1.8, unshared: 1.5 }, 65535: { shared: 1.3, unshared: 1.3 } };
+/** 1.7 times Linux's throughput without offloads, there. */
+const LINUX_LIMIT = 1 / 1.7;
+/** What a thousand connections may cost beside one. */
+const CROWD_LIMIT = 1.25;
 
-/** One established connection between two engines. */
-class Pair {
-  into = new Uint8Array(CHUNK);
+const plural = (flows) => (flows === 1 ? "1 flow" : `${flows.toLocaleString("en")} flows`);
 
-  static async make(shared) {
-    const settings = { tcpRmem: [4096, BUFFER, BUFFER], tcpWmem: [4096, BUFFER, BUFFER] };
-    const pair = new Pair();
-    pair.engines = await TwoEngines.make({ mtu: 1500, shared, settings });
-    const { near, far } = pair.engines.connect(PORT);
-    pair.sender = near;
-    pair.receiver = far;
-    assert.equal(near.state, "ESTABLISHED");
-    assert.equal(far.state, "ESTABLISHED");
-    return pair;
-  }
-
-  /** One turn of time, packets both ways, events drained as a stack drains them. */
-  exchange() {
-    const { engines } = this;
-    const packets = engines.turn(TICK);
-    engines.client.poll();
-    engines.server.poll();
-    return packets;
-  }
-
-  /**
-   * Move `length` octets, a multiple of 64 KiB.
-   *
-   * @param {Uint8Array} chunk what is written, again and again
-   * @param {{ written?: (offset: number) => void, read?: (bytes: Uint8Array) => void }} [watch]
-   */
-  move(length, chunk, { written, read } = {}) {
-    let sent = 0;
-    let received = 0;
-    let idle = 0;
-    while (received < length) {
-      while (sent < length && this.sender.writable >= CHUNK) {
-        written?.(sent);
-        const taken = this.sender.write(chunk);
-        if (taken !== CHUNK) throw new Error(`write took ${taken} of ${CHUNK} octets that were writable`);
-        sent += taken;
-      }
-      const packets = this.exchange();
-      let octets = 0;
-      for (;;) {
-        const count = this.receiver.read(this.into);
-        if (count < 0) throw new Error("the stream ended early");
-        if (count === 0) break;
-        read?.(this.into.subarray(0, count));
-        octets += count;
-      }
-      received += octets;
-      idle = packets === 0 && octets === 0 ? idle + 1 : 0;
-      if (idle > PATIENCE) throw new Error(`nothing moves after ${received} octets`);
-      if (idle > 0) this.wait(received);
-    }
-    if (received !== length) throw new Error(`${received} octets arrived of ${length}`);
-  }
-
-  /** Nothing moved: on to the next deadline. */
-  wait(received) {
-    const deadlines = [this.engines.client.nextDeadline(), this.engines.server.nextDeadline()].filter(
-      (at) => at !== undefined,
-    );
-    if (deadlines.length === 0) throw new Error(`the transfer stopped for ever after ${received} octets`);
-    this.engines.now = Math.max(this.engines.now, Math.min(...deadlines));
-  }
-
-  /** A transfer in which every chunk differs, hashed at both ends. */
-  check() {
-    const chunk = new Uint8Array(CHUNK);
-    const words = new Uint32Array(chunk.buffer);
-    const [into, out] = [createHash("sha256"), createHash("sha256")];
-    this.move(CHECKED, chunk, {
-      written(offset) {
-        for (let i = 0; i < words.length; i++) words[i] = Math.imul(offset + i, 2654435761);
-        into.update(chunk);
-      },
-      read: (bytes) => out.update(bytes),
-    });
-    assert.equal(out.digest("hex"), into.digest("hex"));
-    const { RetransSegs } = this.engines.client.counters();
-    assert.equal(RetransSegs, 0, `${RetransSegs} segments were sent again though none was lost`);
-  }
-}
-
-async function transfer(memory) {
-  const pair = await Pair.make(memory === "shared");
+/** A transfer, to be timed beside others. */
+async function transfer(what, linux, one) {
+  const { mtu, flows, both, shared, octets } = what;
+  const memory = shared ? "shared" : "unshared";
+  const size = mtu - HEADERS;
+  const inTurn = chunksInTurn(size);
+  const it = await Flows.make(what);
   const chunk = Uint8Array.from({ length: CHUNK }, (_, i) => i * 7 + (i >> 8));
-  return {
-    name: "bulk transfer, each 1460 octets",
+  const plain = flows === 1 && !both;
+  const besides = [
+    {
+      name: `segment of ${size}`,
+      sample: (time) => runFloor("segment", time, size),
+      limit: plain ? FLOOR_LIMITS[mtu]?.[memory] : undefined,
+    },
+  ];
+  const benchmark = {
+    name: `bulk, MTU ${mtu}, ${plural(flows)}, ${both ? "both ways" : "one way"}: each ${size} octets`,
     memory,
-    count: TIMED / SEGMENT,
-    reference: "segment",
-    limit: memory === "shared" ? 1.8 : 1.5,
-    check: () => pair.check(),
-    run: () => pair.move(TIMED, chunk),
+    count: (octets * (both ? 2 : 1)) / size,
+    besides,
+    check: () => it.check(Math.max(octets / 2, flows * inTurn * CHUNK)),
+    run: () => it.move(octets, chunk),
   };
+  if (one) besides.push({ ...asReference(plural(1), one), limit: CROWD_LIMIT });
+  for (const offloads of linux ? [false, true] : [])
+    besides.push({
+      name: `Linux, offloads ${offloads ? "on" : "off"}`,
+      sample: async (time) => (await linux.move({ mtu, flows, both, offloads, inTurn }, octets, time)) * size,
+      limit: plain && mtu === 1500 && !offloads ? LINUX_LIMIT : undefined,
+    });
+  return benchmark;
 }
 
-/** @returns {Promise<import("./measure.mjs").Benchmark[]>} */
-export async function bulk() {
-  return [await transfer("shared"), await transfer("unshared")];
+/** Those of one MTU: all in shared memory, and in unshared what has a limit. */
+async function transfers(mtu, octets, linux) {
+  const benchmarks = [];
+  for (const shared of [true, false])
+    for (const both of shared ? [false, true] : [false]) {
+      let one;
+      for (const flows of FLOWS) {
+        if (!shared && flows === 10) continue;
+        const last = flows === FLOWS.at(-1);
+        const benchmark = await transfer({ mtu, flows, both, shared, octets }, linux, last ? one : undefined);
+        one ??= benchmark;
+        benchmarks.push(benchmark);
+      }
+    }
+  return benchmarks;
+}
+
+/** @returns {Promise<{ rounds: number, rows: object[], note?: string }>} */
+export async function bulk(plan, progress) {
+  const octets = plan.quick ? TIMED / 8 : TIMED;
+  const why = whyNoHosts();
+  for (const mtu of MTUS) await buildFloor(mtu - HEADERS);
+  const linux = why === undefined ? await LinuxBulk.start(MTUS, FLOWS.at(-1)) : undefined;
+  const rows = [];
+  let rounds = 0;
+  try {
+    for (const [i, mtu] of MTUS.entries()) {
+      const share = (done) => progress((i + done) / MTUS.length);
+      const measured = await measure(await transfers(mtu, octets, linux), plan, share);
+      rows.push(...measured.rows);
+      rounds = Math.max(rounds, measured.rounds);
+    }
+  } finally {
+    await linux?.stop();
+  }
+  return { rounds, rows, note: why && `Linux's transfers are not measured: ${why}` };
 }

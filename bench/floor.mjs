@@ -7,14 +7,16 @@ import { hash, root } from "../scripts/files.mjs";
 
 const execute = promisify(execFile);
 const source = "bench/floor.c";
-const program = join(root, "build", process.platform === "win32" ? "floor.exe" : "floor");
+/** Octets of text in a segment of the reference, unless another size is asked for. */
+const SEGMENT = 1460;
 const flags = ["-std=c11", "-O3", ...(process.arch === "x64" || process.arch === "ia32" ? ["-msse2"] : [])];
+const suffix = process.platform === "win32" ? ".exe" : "";
+const programOf = (segment) =>
+  join(root, "build", `floor${segment === SEGMENT ? "" : `-${segment}`}${suffix}`);
 
-/** Compile bench/floor.c unless build/ has it; returns the compiler's own name for itself. */
-export async function buildFloor() {
-  let compiler;
+async function compilerName() {
   try {
-    compiler = (await execute("gcc", ["--version"])).stdout.split("\n")[0];
+    return (await execute("gcc", ["--version"])).stdout.split("\n")[0];
   } catch (cause) {
     throw new Error(
       "The benchmarks are reported beside a C reference and need gcc, which could not be run; " +
@@ -22,22 +24,32 @@ export async function buildFloor() {
       { cause },
     );
   }
+}
+
+/** Compile bench/floor.c for segments of so many octets unless build/ has it; returns the compiler's own name for itself. */
+export async function buildFloor(segment = SEGMENT) {
+  const compiler = await compilerName();
+  const program = programOf(segment);
   const stampPath = `${program}.stamp`;
-  const stamp = hash([source], compiler, flags.join(" "));
-  if (existsSync(program) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp)
-    return `${compiler} ${flags.join(" ")}`;
+  const all = [...flags, `-DSEGMENT=${segment}`];
+  const stamp = hash([source], compiler, all.join(" "));
+  const name = `${compiler} ${flags.join(" ")}`;
+  if (existsSync(program) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp) return name;
   mkdirSync(join(root, "build"), { recursive: true });
   try {
-    await execute("gcc", [...flags, "-Wall", "-Wextra", "-o", program, source], { cwd: root });
+    await execute("gcc", [...all, "-Wall", "-Wextra", "-o", program, source], { cwd: root });
   } catch (cause) {
     throw new Error(`gcc cannot compile ${source}:\n${cause.stderr ?? cause.message}`, { cause });
   }
   writeFileSync(stampPath, stamp);
-  return `${compiler} ${flags.join(" ")}`;
+  return name;
 }
 
-/** Nanoseconds of processor time per call of a routine: the median of the repetitions that fit into `time` ms. */
-export async function runFloor(routine, time) {
-  const { stdout } = await execute(program, [String(Math.ceil(time)), routine]);
+/**
+ * Nanoseconds of processor time per call of a routine, built for segments of so many octets: the median of the repetitions that
+ * fit into `time` ms.
+ */
+export async function runFloor(routine, time, segment = SEGMENT) {
+  const { stdout } = await execute(programOf(segment), [String(Math.ceil(time)), routine]);
   return JSON.parse(stdout)[routine];
 }

@@ -7,7 +7,6 @@ import { promisify } from "node:util";
 import { root } from "../scripts/files.mjs";
 
 const execute = promisify(execFile);
-const program = join(root, "build", "linux-pair");
 const SERVER = "10.99.0.1";
 const CLIENT = "10.99.0.2";
 const PORT = 5000;
@@ -27,18 +26,49 @@ export function whyNoHosts() {
   return undefined;
 }
 
+/** Make namespaces of these names. */
+export async function makeNamespaces(names) {
+  for (const name of names) await execute("ip", ["netns", "add", name]);
+}
+
+export async function dropNamespaces(names) {
+  for (const name of names) await execute("ip", ["netns", "del", name]).catch(() => {});
+}
+
+/** Join two namespaces by a pair of devices of one name, each with its address. */
+export async function cable(names, device, addresses, mtu = 1500) {
+  const ip = (...words) => execute("ip", words.map(String));
+  const [one, other] = names;
+  await ip("link", "add", device, "netns", one, "type", "veth", "peer", "name", device, "netns", other);
+  for (const [side, name] of names.entries()) {
+    await ip("-n", name, "link", "set", "lo", "up");
+    await ip("-n", name, "link", "set", device, "mtu", mtu);
+    await ip("-n", name, "address", "add", `${addresses[side]}/24`, "dev", device);
+    await ip("-n", name, "link", "set", device, "up");
+  }
+}
+
+/** Compile `bench/NAME.c`; returns the program. */
+export async function compileC(name) {
+  mkdirSync(join(root, "build"), { recursive: true });
+  const program = join(root, "build", name);
+  await execute("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, `bench/${name}.c`], { cwd: root });
+  return program;
+}
+
 export class LinuxHosts {
+  #program;
   #names;
   #server;
   #lines;
 
   static async start() {
-    mkdirSync(join(root, "build"), { recursive: true });
-    await execute("gcc", ["-O2", "-Wall", "-Wextra", "-o", program, "bench/linux-pair.c"], { cwd: root });
     const hosts = new LinuxHosts();
+    hosts.#program = await compileC("linux-pair");
     hosts.#names = ["server", "client"].map((side) => `synwave-${process.pid}-${side}`);
     try {
-      await hosts.#wire();
+      await makeNamespaces(hosts.#names);
+      await cable(hosts.#names, "v0", [SERVER, CLIENT]);
       await hosts.#serve();
     } catch (error) {
       await hosts.stop();
@@ -47,23 +77,8 @@ export class LinuxHosts {
     return hosts;
   }
 
-  async #wire() {
-    const [server, client] = this.#names;
-    const ip = (...words) => execute("ip", words);
-    for (const name of this.#names) await ip("netns", "add", name);
-    await ip("link", "add", "v0", "netns", server, "type", "veth", "peer", "name", "v0", "netns", client);
-    for (const [name, address] of [
-      [server, SERVER],
-      [client, CLIENT],
-    ]) {
-      await ip("-n", name, "link", "set", "lo", "up");
-      await ip("-n", name, "address", "add", `${address}/24`, "dev", "v0");
-      await ip("-n", name, "link", "set", "v0", "up");
-    }
-  }
-
   #spawn(side, words) {
-    return ["ip", ["netns", "exec", this.#names[side], program, ...words.map(String)]];
+    return ["ip", ["netns", "exec", this.#names[side], this.#program, ...words.map(String)]];
   }
 
   async #serve() {
@@ -107,6 +122,6 @@ export class LinuxHosts {
       this.#server.stdin.end();
       await ended;
     }
-    for (const name of this.#names) await execute("ip", ["netns", "del", name]).catch(() => {});
+    await dropNamespaces(this.#names);
   }
 }

@@ -1,4 +1,5 @@
 // Connections by the thousand between two small engines, in virtual time, ended in every way there is.
+import { SERVER, TwoEngines } from "./two-engines.mjs";
 
 const PORT = 9;
 /** Open at a time: more than fit beside each other's leavings. */
@@ -8,30 +9,13 @@ const MEMORY = 2 * 2 ** 20;
 /** Longer than TIME-WAIT and the orphans' FIN-WAIT-2, in milliseconds. */
 const LONG = 10 * 60_000;
 
-class Hosts {
-  now = 0;
-
-  static async make({ createEngine, PacketBatch }) {
-    const hosts = new Hosts();
-    hosts.batch = new PacketBatch();
+class Hosts extends TwoEngines {
+  static async make(library) {
     // A send buffer larger than the pool: how much it takes tells what is left of the pool.
     const settings = { tcpWmem: [4096, 8 * 2 ** 20, 8 * 2 ** 20], tcpMaxSynBacklog: WAVE };
-    const engine = (address, seed) =>
-      createEngine({ addresses: [address], memory: MEMORY, seed: new Uint8Array(32).fill(seed), settings });
-    hosts.client = await engine("10.0.0.1", 1);
-    hosts.server = await engine("10.0.0.2", 2);
+    const hosts = await TwoEngines.make.call(Hosts, { memory: MEMORY, settings }, library);
     hosts.listener = hosts.server.listen({ port: PORT });
     return hosts;
-  }
-
-  carry(from, to) {
-    let packets = 0;
-    for (;;) {
-      const count = from.transmitBatch(this.batch, this.now);
-      if (count === 0) return packets;
-      to.receiveBatch(this.batch, this.now);
-      packets += count;
-    }
   }
 
   /** Packets both ways until there are none. */
@@ -63,14 +47,14 @@ class Hosts {
     this.now = end;
   }
 
-  connect() {
-    return this.client.connect({ remoteAddress: "10.0.0.2", remotePort: PORT });
+  open() {
+    return this.client.connect({ remoteAddress: SERVER, remotePort: PORT });
   }
 
   /** Octets that a new connection of each engine can queue before memory ends: to a block, how much of it is left. */
   room() {
     return ["client", "server"].map((side) => {
-      const opened = this.connect();
+      const opened = this.open();
       this.settle();
       const served = this.listener.accept();
       const connection = side === "client" ? opened : served;
@@ -101,7 +85,7 @@ const ends = [
 
 /** Every kind of end: with all read, with text unread, with a hole in it; at once and a round trip later. */
 function wave(hosts, size) {
-  const here = Array.from({ length: size }, () => hosts.connect());
+  const here = Array.from({ length: size }, () => hosts.open());
   hosts.settle();
   // In the order of the queue, which need not be that in which they were opened.
   const byPort = new Map(here.map((connection) => [connection.localPort, connection]));
@@ -126,7 +110,7 @@ function wave(hosts, size) {
  * Open and close `connections`, twice. What is left over of each round shows as `open`, connections there still are, and
  * as a difference of `room`, what memory is left for, between the rounds.
  *
- * @param {{ createEngine: Function, PacketBatch: Function }} library
+ * @param {{ createEngine: Function }} library
  * @param {number} connections
  * @param {() => Promise<{ total: number }>} heap
  * @param {(done: number) => void} [watch] called with the connections closed

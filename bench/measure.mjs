@@ -9,12 +9,15 @@ import { median, uncertainty } from "./statistics.mjs";
  * @property {"shared" | "unshared"} memory kind of linear memory
  * @property {number} count operations in one `run`
  * @property {string} [reference] routine of the C reference it is compared with
- * @property {{ name: string, sample: (time: number) => Promise<number> }} [beside] what else it is compared with:
- *   nanoseconds of processor time per operation, in about `time` ms
- * @property {number} [limit] most it may take, as a multiple of the reference
+ * @property {Beside} [beside] what else it is compared with
+ * @property {number} [limit] most it may take, as a multiple of the one or the other
+ * @property {(Beside & { limit?: number })[]} [besides] instead: all it is compared with, each in a row of its own
  * @property {() => void} check throws when the result is wrong
  * @property {() => void} run
  * @property {() => void} [prepare] called before each `run`, whose time does not count
+ *
+ * @typedef {{ name: string, sample: (time: number) => Promise<number> }} Beside nanoseconds of processor time per operation, in
+ *   about `time` ms
  *
  * @typedef {object} Plan
  * @property {readonly [number, number]} rounds fewest and most
@@ -66,35 +69,40 @@ async function sample({ run, prepare, count }, time) {
   return (bench.tasks[0].result.latency.p50 * 1e6) / count;
 }
 
-/** What a benchmark is compared with: a routine in C, or something else that can be timed. */
-function besideOf({ reference, beside }) {
-  if (beside) return beside;
-  return reference && { name: reference, sample: (time) => runFloor(reference, time) };
+/** All that a benchmark is compared with: routines in C, or something else that can be timed. */
+function besidesOf({ reference, beside, besides, limit }) {
+  if (besides) return besides;
+  if (beside) return [{ ...beside, limit }];
+  return reference ? [{ name: reference, sample: (time) => runFloor(reference, time), limit }] : [];
 }
 
 /** Another benchmark, to be compared with: the same in other circumstances. */
 export const asReference = (name, benchmark) => ({ name, sample: (time) => sample(benchmark, time) });
 
-/** One benchmark between two runs of its reference: the nanoseconds of each. */
+/** One benchmark between two runs of each of its references, or by itself: the nanoseconds of each. */
 async function sampleBeside(benchmark, time) {
-  const beside = besideOf(benchmark);
-  if (beside === undefined) return { ns: await sample(benchmark, time) };
-  const before = await beside.sample(time / 2);
+  const besides = besidesOf(benchmark);
+  const before = [];
+  for (const beside of besides) before.push(await beside.sample(time / 2));
   const ns = await sample(benchmark, time);
-  const after = await beside.sample(time / 2);
-  const referenceNs = (before + after) / 2;
-  return { ns, referenceNs, ratio: ns / referenceNs };
+  const after = [];
+  for (const beside of besides.toReversed()) after.unshift(await beside.sample(time / 2));
+  if (besides.length === 0) return [{ ns }];
+  return besides.map((_, i) => {
+    const referenceNs = (before[i] + after[i]) / 2;
+    return { ns, referenceNs, ratio: ns / referenceNs };
+  });
 }
 
-function row({ limit, ...benchmark }, samples) {
-  const { name, memory } = benchmark;
-  const reference = besideOf(benchmark)?.name;
+/** What came of a benchmark beside one of its references, from their samples round by round. */
+function row({ name, memory }, beside, samples) {
   const of = (key) => samples.map((each) => each[key]);
   const row = { name, memory, ns: median(of("ns")), samples };
-  if (reference === undefined) return row;
+  if (beside === undefined) return row;
+  const { limit } = beside;
   const ratio = median(of("ratio"));
   const error = uncertainty(of("ratio"));
-  Object.assign(row, { reference, referenceNs: median(of("referenceNs")), ratio });
+  Object.assign(row, { reference: beside.name, referenceNs: median(of("referenceNs")), ratio });
   if (Number.isFinite(error)) row.error = error * ratio;
   return limit === undefined ? row : { ...row, limit, met: ratio <= limit };
 }
@@ -116,19 +124,29 @@ export async function measure(
   const end = performance.now() + seconds * 1000;
   check(benchmarks);
   for (const benchmark of benchmarks) warmUp(benchmark, warmUpTime);
-  const samples = benchmarks.map(() => []);
+  // A row for each reference, or for a benchmark without one.
+  const rows = benchmarks.map((benchmark) => {
+    const besides = besidesOf(benchmark);
+    return (besides.length > 0 ? besides : [undefined]).map((beside) => ({ beside, samples: [] }));
+  });
   const known = () =>
-    benchmarks.every(
-      ({ limit }, index) =>
-        limit === undefined || uncertainty(samples[index].map(({ ratio }) => ratio)) <= PRECISION,
-    );
+    rows
+      .flat()
+      .every(
+        ({ beside, samples }) =>
+          beside?.limit === undefined || uncertainty(samples.map(({ ratio }) => ratio)) <= PRECISION,
+      );
   let rounds = 0;
   while (rounds < fewest || (rounds < most && performance.now() < end && !known())) {
     for (const [index, benchmark] of benchmarks.entries()) {
-      samples[index].push(await sampleBeside(benchmark, time));
+      const sampled = await sampleBeside(benchmark, time);
+      for (const [i, { samples }] of rows[index].entries()) samples.push(sampled[i]);
       progress(Math.min(1, (rounds + (index + 1) / benchmarks.length) / (rounds < fewest ? fewest : most)));
     }
     rounds++;
   }
-  return { rounds, rows: benchmarks.map((benchmark, index) => row(benchmark, samples[index])) };
+  const shown = benchmarks.flatMap((benchmark, index) =>
+    rows[index].map(({ beside, samples }) => row(benchmark, beside, samples)),
+  );
+  return { rounds, rows: shown };
 }

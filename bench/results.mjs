@@ -13,8 +13,9 @@ const describe = ({ machine: { cpu, cpus, memory, system, load }, node, compiler
 const shares = (rows) =>
   rows
     .filter(({ limit }) => limit > 0)
-    .map(({ name, memory, ratio, octets, times, limit, met }) => ({
-      name: memory ? `${name} (${memory})` : name,
+    .map(({ name, memory, reference, ratio, octets, times, limit, met }) => ({
+      // One thing may have a row beside each of several references.
+      name: `${name}${memory ? ` (${memory})` : ""}${reference ? `, beside ${reference}` : ""}`,
       share: (ratio ?? octets ?? times) / limit,
       met,
     }));
@@ -23,9 +24,9 @@ function picture(rows, text) {
   const { document } = parseHTML("<html><body></body></html>");
   const drawn = Plot.plot({
     document,
-    width: 960,
+    width: 1160,
     height: 60 + 22 * rows.length,
-    marginLeft: 420,
+    marginLeft: 620,
     marginRight: 60,
     style: { background: "white" },
     x: {

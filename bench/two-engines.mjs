@@ -7,10 +7,13 @@ export const SERVER = "10.0.0.2";
 export class TwoEngines {
   now = 0;
 
-  /** @param {object} [options] of both engines */
-  static async make(options = {}) {
-    const { createEngine } = await loadLibrary();
-    const both = new TwoEngines();
+  /**
+   * @param {object} [options] of both engines
+   * @param {{ createEngine: Function }} [library] default: dist/
+   */
+  static async make(options = {}, library = undefined) {
+    const { createEngine } = library ?? (await loadLibrary());
+    const both = new this();
     const engine = (address, seed) =>
       createEngine({ addresses: [address], seed: new Uint8Array(32).fill(seed), ...options });
     both.client = await engine(CLIENT, 1);

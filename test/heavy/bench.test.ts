@@ -88,8 +88,15 @@ test("what is required has its limit, for both kinds of memory", () => {
   expect(limits.sort()).toEqual(
     [
       ...linux.map((memory) => `Linux over veth ${memory} 0.33`),
+      ...linux.map((memory) => `Linux, offloads off ${memory} 0.59`),
       ...["checksum # 1.20", "copyChecksum # 1.50"].flatMap(both),
-      ...["segment shared 1.80", "segment unshared 1.50"],
+      ...["segment of 1460 shared 1.80", "segment of 1460 unshared 1.50"],
+      ...["segment of 65495 # 1.30"].flatMap(both),
+      // Of each MTU: one way and both, and in unshared memory one way.
+      ...Array(3)
+        .fill(["shared", "shared", "unshared"])
+        .flat()
+        .map((memory) => `1 flow ${memory} 1.25`),
       ...["md5Block # 0.60", "md5Block # 1.50", "md5Block # 8.00"].flatMap(both),
       ...["hash-wasm", "node:crypto", "plain JavaScript", "spark-md5"].map((name) => `${name} shared 1.00`),
       ...["of 1,000 shared 1.50", "ten timers shared 1.10"],

@@ -4,7 +4,6 @@ import { longTransfer } from "../../bench/long-transfer.mjs";
 import { manyConnections } from "../../bench/many-connections.mjs";
 import { createEngine } from "../../bindings/engine.ts";
 import { pipe } from "../../bindings/links/pipe.ts";
-import { PacketBatch } from "../../bindings/packet-batch.ts";
 import { createStack } from "../../bindings/stack.ts";
 
 const MIB = 2 ** 20;
@@ -29,11 +28,7 @@ test("1 GiB through pipe() leaves linear memory as it was and the JS heap within
 });
 
 test("10,000 connections, ended in every way, leave no connection, slot or block behind", async () => {
-  const { rounds, activeOpens, passiveOpens } = await manyConnections(
-    { createEngine, PacketBatch },
-    CONNECTIONS,
-    heap,
-  );
+  const { rounds, activeOpens, passiveOpens } = await manyConnections({ createEngine }, CONNECTIONS, heap);
   const [first, second] = rounds;
   figures.push(
     `10,000 connections: room for ${first!.room} octets after one round, ${second!.room} after two`,
