@@ -281,8 +281,11 @@ function memoryGiven(): void {
   if (wakeWriters()) drainEvents();
 }
 
-/** RECEIVE: copy up to `length` octets to staging, `skip` octets into it. */
-export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32 {
+/**
+ * RECEIVE: copy up to `length` octets to staging, `skip` octets into it. `more`: the user has room for more than that, and the
+ * call goes on as long as there is text.
+ */
+export function receive(slot: u32, generation: u32, skip: u32, length: u32, more: bool): i32 {
   const at = handle(slot, generation);
   if (at == 0) return ERR_STALE;
   const tcb = Tcb.at(at);
@@ -300,7 +303,7 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32): i32
   if (tcb.urgent) urgentRead(tcb);
   if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.finish(from, tcb.rcvRead);
   else tcb.rcvStream.trim(from, tcb.rcvRead);
-  textRead(tcb);
+  if (!more || tcb.rcvRead == end) textRead(tcb);
   if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {
     tcb.ackNow = 1;
     wantOutput(tcb);

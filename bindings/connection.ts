@@ -1,5 +1,4 @@
 import * as result from "../assembly/shared/results.ts";
-import { STAGING_BYTES } from "../assembly/shared/sizes.ts";
 import * as tcb from "../assembly/shared/tcb-layout.ts";
 import { formatAddress, parseAddress } from "./address.ts";
 import type { Core } from "./core.ts";
@@ -14,6 +13,7 @@ import type {
   WriteOptions,
 } from "./types.ts";
 import { setOption } from "./user-options.ts";
+import { PIECE, Views } from "./views.ts";
 
 /** What the manager is told of by its handles. */
 export interface Keeper {
@@ -46,6 +46,18 @@ export function errorFor(code: number, peer: string): SynwaveError {
 
 /** The eight octets a copy into shared memory is aligned by; off by one it is made octet by octet. */
 const ALIGN = 7;
+
+const cut = new WeakMap<Uint8Array, Views>();
+
+/** Of a user's array: one that is written again and again is cut up once. */
+function viewsOf(bytes: Uint8Array): Views {
+  let views = cut.get(bytes);
+  if (!views) {
+    views = new Views(bytes);
+    cut.set(bytes, views);
+  }
+  return views;
+}
 
 /** A handle: slot and generation. The slot may be given to another connection; the generation then says so. */
 export class ConnectionHandle implements Connection {
@@ -167,10 +179,10 @@ export class ConnectionHandle implements Connection {
     // An empty write says that a SYN need not wait for text.
     if (bytes.length === 0) core.call.send(this.slot, this.generation, 0, 0);
     while (done < bytes.length) {
-      const length = Math.min(bytes.length - done, STAGING_BYTES);
+      const length = Math.min(bytes.length - done, PIECE);
       // Staged at the alignment of the source: shared memory is copied by words only when both agree.
       const skip = (bytes.byteOffset + done) & ALIGN;
-      const piece = length === bytes.length ? bytes : bytes.subarray(done, done + length);
+      const piece = length === bytes.length ? bytes : viewsOf(bytes).of(done, done + length);
       core.copy(core.bytes, piece, core.staging + skip);
       const taken = core.call.send(this.slot, this.generation, skip, length);
       if (taken < 0) {
@@ -195,9 +207,10 @@ export class ConnectionHandle implements Connection {
     if (this.spent) throw new SynwaveError("EBADF", "read after close");
     let done = 0;
     while (done < into.length) {
-      const length = Math.min(into.length - done, STAGING_BYTES);
+      const left = into.length - done;
+      const length = Math.min(left, PIECE);
       const skip = (into.byteOffset + done) & ALIGN;
-      const taken = core.call.receive(this.slot, this.generation, skip, length);
+      const taken = core.call.receive(this.slot, this.generation, skip, length, left - length);
       if (taken > 0) {
         const from = core.staging + skip;
         core.copy(into, core.views.of(from, from + taken), done);

@@ -21,7 +21,7 @@ interface Exports {
   listenerInUse(family: number, port: number): number;
   accept(slot: number, generation: number): number;
   send(slot: number, generation: number, skip: number, length: number): number;
-  receive(slot: number, generation: number, skip: number, length: number): number;
+  receive(slot: number, generation: number, skip: number, length: number, more: number): number;
   readable(slot: number, generation: number): number;
   endRecord(slot: number, generation: number, mark: number): number;
   urge(slot: number, generation: number): number;

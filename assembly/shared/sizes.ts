@@ -14,7 +14,7 @@ export const RX_PACKETS = 512;
 export const TX_BYTES = 131584;
 export const TX_PACKETS = 512;
 
-/** What a user call moves in one crossing, and slack to give it the alignment of the user's buffer. */
+/** What a user call may move in one crossing, and slack to give it the alignment of the user's buffer. */
 export const STAGING_BYTES = 65536;
 export const STAGING_SLACK = 64;
 

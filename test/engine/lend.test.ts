@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { PacketBatch } from "../../bindings/packet-batch.ts";
 import type { Connection, Engine, EngineOptions } from "../../bindings/types.ts";
+import { PIECE } from "../../bindings/views.ts";
 import { makeEngine, readAll } from "../support/engine.ts";
 import { randomOctets } from "../support/random.ts";
 
@@ -143,5 +144,28 @@ describe.each([
   it("are refused a time that cannot be", async () => {
     const engine = await makeEngine({ shared });
     expect(() => engine.transmitTo(() => {}, -1)).toThrow("now must be");
+  });
+
+  it("leave the arrays users write from whatever they were, piece by piece", async () => {
+    const two = await Two.make({ shared });
+    const { ours, theirs } = two.open();
+    const whole = randomOctets(4 * PIECE, 6);
+    const sent: Uint8Array[] = [];
+    const got: Buffer[] = [];
+    const write = (bytes: Uint8Array) => {
+      const taken = ours.write(bytes);
+      sent.push(bytes.slice(0, taken));
+      two.exchange();
+      got.push(readAll(theirs));
+      two.exchange();
+    };
+    const odd = whole.subarray(3, 3 + 2 * PIECE + 5);
+    for (const bytes of [whole, odd, whole, odd, whole.subarray(0, PIECE), whole.subarray(1, PIECE + 2)]) {
+      write(bytes);
+      // What is written next is what stands there then.
+      bytes.fill(bytes[0]! + 1, 0, PIECE + 1);
+    }
+    expect(Buffer.concat(got).equals(Buffer.concat(sent))).toBe(true);
+    expect(Buffer.concat(sent).length).toBeGreaterThan(6 * PIECE);
   });
 });
