@@ -219,7 +219,7 @@ class SansIoEngine implements Engine {
     if (this.offloads)
       throw new SynwaveError(
         "ENOTSUP",
-        "packets of an engine with gso or checksum leave by transmitBatch and transmitTo only",
+        "packets of an engine with gso or checksum leave in batches only",
       );
     const packets: Uint8Array[] = [];
     for (;;) {
