@@ -303,7 +303,9 @@ export function receive(slot: u32, generation: u32, skip: u32, length: u32, more
   if (tcb.urgent) urgentRead(tcb);
   if (tcb.rcvRead == end && tcb.runs.count == 0) tcb.rcvStream.finish(from, tcb.rcvRead);
   else tcb.rcvStream.trim(from, tcb.rcvRead);
-  if (!more || tcb.rcvRead == end) textRead(tcb);
+  // What follows from a read follows from all of it; and whatever is told is told once, for events wait until the call is over.
+  if (more && tcb.rcvRead != end) return taken;
+  textRead(tcb);
   if ((tcb.state == ESTABLISHED || tcb.state == FIN_WAIT_1 || tcb.state == FIN_WAIT_2) && worthTelling(tcb)) {
     tcb.ackNow = 1;
     wantOutput(tcb);

@@ -217,10 +217,7 @@ class SansIoEngine implements Engine {
   transmit(now: number): Uint8Array[] {
     const micros = this.micros(now);
     if (this.offloads)
-      throw new SynwaveError(
-        "ENOTSUP",
-        "packets of an engine with gso or checksum leave in batches only",
-      );
+      throw new SynwaveError("ENOTSUP", "packets of an engine with gso or checksum leave in batches only");
     const packets: Uint8Array[] = [];
     for (;;) {
       const { count, used, bytes, table } = this.output(TX_PACKETS, TX_BYTES, micros);

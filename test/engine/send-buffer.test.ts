@@ -219,3 +219,23 @@ describe("the limit of what may wait to be sent", () => {
     connection.setOption("sendBuffer", 20_000);
   });
 });
+
+it("every writer is told that a read makes room for, however many pieces the text is read in", async () => {
+  const engine = await makeEngine({ memory: 2 * MIB, settings: { tcpWmem: [4096, MIB, MIB] } });
+  const listener = engine.listen({ port: 80 });
+  const peer = new Peer(engine);
+  const reader = peer.connect(listener);
+  const writers = Array.from({ length: 150 }, (_, i) =>
+    new Peer(engine, { peerPort: 40_001 + i }).connect(listener),
+  );
+  for (let i = 0; i < 40; i++) peer.send({ seq: 1 + 1460 * i, ack: 1, text: new Uint8Array(1460) });
+  peer.flush();
+  const refused = writers.filter((writer) => writer.write(TEXT) === 0);
+  expect(refused.length).toBeGreaterThan(10);
+  engine.poll();
+  expect(reader.read(new Uint8Array(65_536))).toBe(58_400);
+  const told = engine.poll().flatMap((event) => (event.type === "writable" ? [event.connection] : []));
+  // A block for each.
+  expect(told.length).toBeGreaterThanOrEqual(7);
+  expect(told).toEqual(refused.slice(0, told.length));
+});
