@@ -3,7 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import os from "node:os";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { cable, compileC, dropNamespaces, makeNamespaces } from "./linux-hosts.mjs";
+import { cable, compileC, dropNamespaces, finished, makeNamespaces } from "./linux-hosts.mjs";
 import { median } from "./statistics.mjs";
 
 const execute = promisify(execFile);
@@ -72,11 +72,7 @@ export class LinuxBulk {
   }
 
   async stop() {
-    if (this.#process && this.#process.exitCode === null) {
-      const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-      this.#process.stdin.end();
-      await ended;
-    }
+    await finished(this.#process);
     await dropNamespaces(this.#names);
   }
 }

@@ -35,6 +35,14 @@ export async function dropNamespaces(names) {
   for (const name of names) await execute("ip", ["netns", "del", name]).catch(() => {});
 }
 
+/** Tell a program by the end of its input that it is over, and wait until it is; one that never began is. */
+export async function finished(child) {
+  if (!child || child.exitCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.stdin.end();
+  await ended;
+}
+
 /** Join two namespaces by a pair of devices of one name, each with its address. */
 export async function cable(names, device, addresses, mtu = 1500) {
   const ip = (...words) => execute("ip", words.map(String));
@@ -117,11 +125,7 @@ export class LinuxHosts {
   }
 
   async stop() {
-    if (this.#server && this.#server.exitCode === null) {
-      const ended = new Promise((resolve) => this.#server.once("exit", resolve));
-      this.#server.stdin.end();
-      await ended;
-    }
+    await finished(this.#server);
     await dropNamespaces(this.#names);
   }
 }

@@ -4,14 +4,14 @@ import type { Call, Expr } from "./ast.ts";
 import * as c from "./constants.ts";
 import { controlMismatch } from "./control-message.ts";
 import { bindDatagrams, connectDatagrams, receiveDatagram, sendDatagram } from "./datagrams.ts";
-import { Epoll } from "./epoll.ts";
 import { getSocketOption } from "./option-values.ts";
 import { errnoOf, fail, NotApplicable, type Outcome, ok, type Pending, Unsupported } from "./outcome.ts";
 import { PlainFiles } from "./plain-files.ts";
+import { Readiness } from "./readiness.ts";
 import { ScriptSocket } from "./script-socket.ts";
 import type { SocketDefaults } from "./socket-defaults.ts";
 import { setSocketOption } from "./socket-options.ts";
-import { afterMark, atMark, markEnd, receiveUrgent, urgentWaits } from "./urgent.ts";
+import { afterMark, atMark, markEnd, receiveUrgent } from "./urgent.ts";
 import { exprText, field, isNull, numberOf, required, vectorLength } from "./values.ts";
 
 /** What system calls need to know of the world, and what it must know of them. */
@@ -57,7 +57,7 @@ const at = (attempt: () => Outcome | undefined): Pending => ({ attempt });
 export class Sockets {
   private readonly world: World;
   private readonly table = new Map<number, ScriptSocket>();
-  private readonly epolls = new Map<number, Epoll>();
+  private readonly readiness: Readiness;
   private readonly plain: PlainFiles;
   private readonly accepted: Connection[] = [];
   private readonly zeros = new Uint8Array(CHUNK);
@@ -66,6 +66,7 @@ export class Sockets {
   constructor(world: World) {
     this.world = world;
     this.plain = new PlainFiles(world.files);
+    this.readiness = new Readiness(world, (fd) => this.find(fd));
   }
 
   /**
@@ -117,7 +118,7 @@ export class Sockets {
       case "ioctl":
         return this.once(args, (socket) => this.ioctl(socket, args));
       case "poll":
-        return this.poll(args);
+        return this.readiness.poll(args);
       case "open":
         return at(() => this.plain.open(args[0], call.result));
       case "pipe":
@@ -128,11 +129,11 @@ export class Sockets {
       case "splice":
         return this.splice(args);
       case "epoll_create":
-        return at(() => this.createEpoll(call.result));
+        return at(() => this.readiness.createEpoll(call.result));
       case "epoll_ctl":
-        return at(() => this.controlEpoll(args));
+        return at(() => this.readiness.controlEpoll(args));
       case "epoll_wait":
-        return this.waitEpoll(args);
+        return this.readiness.waitEpoll(args);
     }
     if (ELSEWHERE.test(name)) throw new NotApplicable(`not applicable: ${name}()`);
     throw new Unsupported(`no such system call: ${name}()`);
@@ -514,8 +515,9 @@ export class Sockets {
     const fd = required(args[0], "a file descriptor");
     const socket = this.table.get(fd);
     this.table.delete(fd);
-    for (const epoll of this.epolls.values()) epoll.forget(fd);
-    if (!socket) return at(() => (this.epolls.delete(fd) || this.plain.close(fd) ? ok() : fail("EBADF")));
+    this.readiness.forget(fd);
+    if (!socket)
+      return at(() => (this.readiness.closeEpoll(fd) || this.plain.close(fd) ? ok() : fail("EBADF")));
     socket.listener?.close();
     socket.udp?.close();
     const { connection, linger } = socket;
@@ -573,82 +575,5 @@ export class Sockets {
     const wanted = numberOf(args[2]);
     const same = wanted === undefined || wanted === value;
     return ok(0, same ? undefined : `the value is ${value}, expected ${wanted}`);
-  }
-
-  private poll(args: readonly Expr[]): Pending {
-    const list = args[0];
-    if (list?.kind !== "list") throw new SynwaveError("EINVAL", `expected a list, got ${exprText(list)}`);
-    const timeout = required(args[2], "a timeout");
-    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.world.now() + timeout * 1000;
-    const attempt = () => {
-      const results = list.items.map((item) => this.revents(item));
-      const count = results.filter(({ got }) => got !== 0).length;
-      if (count === 0 && this.world.now() < deadline) return undefined;
-      const wrong = results.find(({ got, wanted }) => wanted !== undefined && got !== wanted);
-      return ok(
-        count,
-        wrong && `revents are 0x${wrong.got.toString(16)}, expected 0x${wrong.wanted!.toString(16)}`,
-      );
-    };
-    return Number.isFinite(deadline) ? { attempt, wake: deadline } : { attempt };
-  }
-
-  private createEpoll(result: Expr): Outcome {
-    const fd = required(result, "a file descriptor");
-    this.epolls.set(fd, new Epoll());
-    return ok(fd);
-  }
-
-  private controlEpoll(args: readonly Expr[]): Outcome {
-    const epoll = this.epolls.get(required(args[0], "a file descriptor"));
-    const socket = this.find(args[2]);
-    if (!epoll || !socket) return fail("EBADF");
-    return epoll.control(
-      required(args[1], "an operation"),
-      required(args[2], "a file descriptor"),
-      socket,
-      args[3],
-    );
-  }
-
-  private waitEpoll(args: readonly Expr[]): Pending {
-    const epoll = this.epolls.get(required(args[0], "a file descriptor"));
-    const timeout = required(args[3], "a timeout");
-    const deadline = timeout < 0 ? Number.POSITIVE_INFINITY : this.world.now() + timeout * 1000;
-    const attempt = () => {
-      if (!epoll) return fail("EBADF");
-      const told = epoll.wait(args[1], (socket) => this.ready(socket));
-      return told ?? (this.world.now() < deadline ? undefined : ok());
-    };
-    return Number.isFinite(deadline) ? { attempt, wake: deadline } : { attempt };
-  }
-
-  private revents(item: Expr): { got: number; wanted: number | undefined } {
-    const events = required(field(item, "events"), "events");
-    const socket = this.find(field(item, "fd"));
-    const always = c.POLLERR | c.POLLHUP;
-    if (socket?.datagrams) throw new Unsupported("no poll() on a UDP socket");
-    const ready = socket ? this.ready(socket) : 0;
-    return { got: ready & (events | always), wanted: numberOf(field(item, "revents")) };
-  }
-
-  private ready(socket: ScriptSocket): number {
-    const { listener, connection } = socket;
-    const input = c.POLLIN | c.POLLRDNORM;
-    const output = c.POLLOUT | c.POLLWRNORM;
-    if (listener) return this.world.waiting(listener.port) > 0 ? input : 0;
-    if (!connection) return output | c.POLLHUP;
-    let ready = 0;
-    const readShut = socket.readShut || (socket.atEnd && connection.state !== "SYN-SENT");
-    const writeShut = socket.writeShut || connection.error !== undefined;
-    if (socket.pendingError !== undefined || socket.errorQueue.waits) ready |= c.POLLERR;
-    if (connection.readable >= socket.lowWater || readShut || connection.error) ready |= input;
-    if (readShut || socket.peerFinished) ready |= c.POLLRDHUP;
-    if (connection.state === "CLOSED" || (readShut && writeShut)) ready |= c.POLLHUP;
-    if (urgentWaits(socket)) ready |= c.POLLPRI;
-    if ((connection.state !== "SYN-SENT" || socket.waitsForText) && (socket.hasRoom || writeShut))
-      ready |= output;
-    else socket.noSpace = true;
-    return ready;
   }
 }
